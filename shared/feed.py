@@ -1,0 +1,121 @@
+"""The feed: the outbox's copy in Redis, one stream entry a ``seq`` with the id ``<seq>-0``.
+
+Fields: ``at`` (unix µs), ``rooms`` (JSON list; a room's place is the emission's n) and ``0``, ``1``, … (each emission's
+encoded ``"name",payload``). Redis may lose it at any time; the relay writes it anew from the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, cast
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from shared.domain.entry import Entry, Spoken
+
+StreamEntry: TypeAlias = tuple[bytes, dict[bytes, bytes]]  # id and fields
+
+OUTAGES = (RedisError, OSError, TimeoutError)  # whatever Redis answers or does not: later is another try
+
+# Appends only behind the entry it was told to; so any number of relays write one gapless feed.
+# KEYS[1] feed; ARGV[1] the id it must end with, or '' for no feed; ARGV[2] MAXLEN; then per entry: id, number of
+# field arguments, the arguments. Returns 1, or 0 where another relay was faster or the feed is not what it was.
+_APPEND = """
+local last = ''
+local tail = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if tail[1] then last = tail[1][1] end
+if last ~= ARGV[1] then return 0 end
+local i = 3
+while i <= #ARGV do
+  local count = tonumber(ARGV[i + 1])
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], ARGV[i], unpack(ARGV, i + 2, i + 1 + count))
+  i = i + 2 + count
+end
+return 1
+"""
+
+
+@asynccontextmanager
+async def open_redis(url: str, *, size: int = 10) -> AsyncIterator[Redis]:
+    """A client on a pool that waits for a free connection instead of failing; bytes in, bytes out."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        protocol=2,  # XREAD answers in one shape
+        max_connections=size,
+        timeout=5,
+        socket_timeout=15,
+        socket_connect_timeout=5,
+        health_check_interval=15,
+    )
+    client = Redis(connection_pool=pool)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+        await pool.aclose()
+
+
+def feed_key(prefix: str, epoch: str) -> str:
+    """Where the feed of one epoch is kept."""
+    return f"{prefix}:feed:{epoch}"
+
+
+def _fields(entry: Entry) -> list[bytes]:
+    fields = [
+        b"at",
+        str(entry.at).encode(),
+        b"rooms",
+        msgspec.json.encode([room for room, _ in entry.spoken]),
+    ]
+    for n, (_, said) in enumerate(entry.spoken):
+        fields += [str(n).encode(), said]
+    return fields
+
+
+def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+    rooms = msgspec.json.decode(fields[b"rooms"], type=list[str])
+    spoken = tuple(Spoken(room, fields[str(n).encode()]) for n, room in enumerate(rooms))
+    return Entry(int(stream_id.partition(b"-")[0]), int(fields[b"at"]), spoken)
+
+
+class Feed:
+    """The feed of one epoch."""
+
+    def __init__(self, redis: Redis, key: str) -> None:
+        self._redis, self.key = redis, key
+        self._append = redis.register_script(_APPEND)
+
+    async def last(self) -> Entry | None:
+        """The newest entry; None where there is no feed."""
+        found = await newest(self._redis, self.key)
+        return _entry(*found) if found else None
+
+    async def append(self, entries: Sequence[Entry], *, behind: int | None, keep: int) -> bool:
+        """Append consecutive entries behind the seq ``behind``, or (None) begin a feed. False: it ends elsewhere."""
+        arguments: list[bytes | str | int] = ["" if behind is None else f"{behind}-0", keep]
+        for entry in entries:
+            fields = _fields(entry)
+            arguments += [f"{entry.seq}-0", len(fields), *fields]
+        return bool(await self._append(keys=[self.key], args=arguments))
+
+    async def read(self, *, after: int, count: int = 500, block_s: float | None = None) -> list[Entry]:
+        """Entries behind the seq ``after``, waiting up to ``block_s`` for one."""
+        return [_entry(*it) for it in await read_stream(self._redis, self.key, f"{after}-0", count, block_s)]
+
+
+async def newest(redis: Redis, key: str) -> StreamEntry | None:
+    """The last entry of a Redis Stream; None where there is none."""
+    found = cast("list[StreamEntry]", await redis.xrevrange(key, count=1))
+    return found[0] if found else None
+
+
+async def read_stream(
+    redis: Redis, key: str, after: str | bytes, count: int, block_s: float | None
+) -> list[StreamEntry]:
+    """Entries of a Redis Stream behind the id ``after``, waiting up to ``block_s`` for one."""
+    block = None if block_s is None else max(1, round(block_s * 1000))
+    answer = cast("list[Any]", await redis.xread({key: after}, count=count, block=block))
+    return cast("list[StreamEntry]", answer[0][1]) if answer else []

@@ -1,0 +1,138 @@
+"""The outbox: the append-only log in Postgres that the feed copies and that nodes read when the feed has a hole.
+
+``seq`` comes from the row ``outbox_head``, which every recording transaction locks first. So they run one by one,
+commit order is ``seq`` order, and no reader by cursor can miss a row; a database sequence would not promise that.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from shared.database import Connection, insert_into
+from shared.domain.entry import Cursor, Emission, Entry, Offset, Spoken
+from shared.tables import outbox
+from shared.wire import Cause, payload, words
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the outbox: its epoch, and the last emission."""
+
+    epoch: str
+    offset: Offset
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.epoch, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What one entry will say, before it has a number."""
+
+    spoken: tuple[tuple[Cause, Emission], ...]
+    at: int  # unix µs, when what it speaks of reached us
+
+
+def moment(at: int) -> datetime:
+    """Unix µs as Postgres keeps them."""
+    return _EPOCH + at * _MICROSECOND
+
+
+def microseconds(at: datetime) -> int:
+    """The inverse of ``moment``."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+async def head(connection: Connection, *, lock: bool = False) -> Head:
+    """The outbox's end; with ``lock`` every other recording transaction waits until this one ends."""
+    row = await connection.fetchrow(_LOCKED_HEAD if lock else _HEAD)
+    assert row is not None
+    return Head(row["epoch"], Offset(row["seq"], row["n"]))
+
+
+async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> Head:
+    """Append entries behind ``end``, which the caller has locked; returns the new end."""
+    rows: list[tuple[object, ...]] = []
+    offset = end.offset
+    for draft in drafts:
+        seq = offset.seq + 1
+        for n, (cause, emission) in enumerate(draft.spoken):
+            offset = Offset(seq, n)
+            encoded = payload(emission, cause, offset).decode()
+            room, name = emission.room, emission.name
+            rows.append((seq, n, cause.place.event_id, cause.op, room, name, encoded, moment(draft.at)))
+    if rows:
+        await connection.executemany(_INSERT, rows)
+        await connection.execute("UPDATE outbox_head SET seq = $1, n = $2", offset.seq, offset.n)
+    return Head(end.epoch, offset)
+
+
+_HEAD = "SELECT epoch, seq, n FROM outbox_head"
+_LOCKED_HEAD = "SELECT epoch, seq, n FROM outbox_head FOR UPDATE"
+_INSERT = insert_into(outbox, ("seq", "n", "event_id", "op", "room", "name", "payload", "created_at"))
+
+
+async def read(connection: Connection, *, after: int, limit: int = 500) -> list[Entry]:
+    """Whole entries behind ``after``, in order, at most ``limit`` of them."""
+    rows = await connection.fetch(
+        "SELECT seq, room, name, payload::text, created_at FROM outbox WHERE seq > $1 AND seq <= $2 ORDER BY seq, n",
+        after,
+        after + limit,
+    )
+
+    def entries() -> Iterator[Entry]:
+        for seq, group in groupby(rows, key=lambda row: int(row["seq"])):
+            parts = list(group)
+            spoken = (Spoken(row["room"], words(row["name"], row["payload"].encode())) for row in parts)
+            yield Entry(seq, microseconds(parts[0]["created_at"]), tuple(spoken))
+
+    return list(entries())
+
+
+async def written_at(connection: Connection, seq: int) -> int | None:
+    """When the entry ``seq`` was written, unix µs; None where there is no such entry (any more)."""
+    at = await connection.fetchval("SELECT created_at FROM outbox WHERE seq = $1 LIMIT 1", seq)
+    return None if at is None else microseconds(at)
+
+
+async def oldest(connection: Connection) -> int | None:
+    """The first seq that is still kept."""
+    first: int | None = await connection.fetchval("SELECT min(seq) FROM outbox")
+    return first
+
+
+async def new_epoch(connection: Connection, *, instead_of: str | None = None) -> str:
+    """Begin a new history: every cursor given out so far is void. With ``instead_of`` only if that is the epoch.
+
+    For a database that went back to an earlier state, where numbers would be given out a second time.
+    """
+    epoch: str | None = await connection.fetchval(
+        "UPDATE outbox_head SET epoch = $1 WHERE epoch = $2 OR $2 IS NULL RETURNING epoch",
+        secrets.token_hex(4),
+        instead_of,
+    )
+    return epoch or (await head(connection)).epoch
+
+
+async def delete_older(connection: Connection, days: int, *, limit: int = 5000) -> int:
+    """Delete up to ``limit`` whole entries older than ``days``, within a transaction; returns how many rows went.
+
+    The trigger that makes the outbox append-only lets a delete pass only where this setting says so. The last
+    entry always stays: the relay needs it to see that the database did not go back.
+    """
+    await connection.execute("SET LOCAL bitpay.retention = 'on'")
+    status = await connection.execute(
+        "DELETE FROM outbox WHERE created_at < now() - make_interval(days => $1)"
+        " AND seq < (SELECT min(seq) FROM outbox) + $2 AND seq < (SELECT seq FROM outbox_head)",
+        days,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])

@@ -1,0 +1,64 @@
+"""How a process of ours starts and ends: settings, logs, loop, signals, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import uvloop
+
+from shared.errors import Broken
+from shared.settings import BadSettings
+from shared.telemetry import start_logging
+
+S = TypeVar("S")
+
+
+def read_or_exit(process: str, read: Callable[[], S]) -> S:
+    """The settings, or exit status 2 with one message that names every bad variable."""
+    try:
+        return read()
+    except BadSettings as bad:
+        sys.stderr.write(f"{process}: {bad}\n")
+        sys.exit(2)
+
+
+def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """Run until SIGTERM or SIGINT (status 0) or until a part fails for good (status 1)."""
+    start_logging(process, log_level)
+    log = logging.getLogger(process)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        gc.freeze()  # what is loaded now stays; the collector need not look at it again
+        gc.set_threshold(100_000, 50, 100)
+        await run(stop)
+
+    try:
+        uvloop.run(main())
+    except BaseExceptionGroup as group:
+        for error in _leaves(group):
+            log.error("the process ends", exc_info=error)
+            if isinstance(error, Broken):
+                sys.stderr.write(f"{process}: {error}\n")
+        return 1
+    except Exception as error:
+        log.error("the process ends", exc_info=error)
+        sys.stderr.write(f"{process}: {error}\n")
+        return 1
+    return 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,1 @@
+"""What this machine makes of it: figures, each beside a named peer in the same run."""

@@ -1,0 +1,108 @@
+"""The composition root of ingest: opens what it needs, runs it together, ends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ingest.http import web_app
+from ingest.janitor import keep_tidy
+from ingest.recorder import Recorder
+from ingest.relay import Relay
+from shared.database import borrowed, open_database, schema_is_current
+from shared.feed import OUTAGES, open_redis
+from shared.outbox import new_epoch
+from shared.settings import IngestSettings
+
+log = logging.getLogger("ingest")
+
+CHECK_S = 2.0  # how long a readiness check waits for a neighbour
+KEEP_ALIVE_S = 120  # longer than Chainhook keeps an idle connection, so that it never writes into one we just closed
+
+
+async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
+    """Run ingest until ``stop`` is set or a part of it fails for good."""
+    common = settings.common
+    listener = socket.create_server((common.host, common.port), backlog=1024)
+    async with (
+        open_database(common.database_url, "ingest") as database,
+        open_redis(common.redis_url) as redis,
+        asyncio.TaskGroup() as tasks,
+    ):
+        relay = Relay(database, redis, common.redis_prefix, settings.feed_max_entries)
+        recorder = Recorder(database, settings.contracts, common.network, settings.store_wait_s, relay.wake)
+
+        async def check() -> Mapping[str, str]:
+            checks = {"process": "draining" if stop.is_set() else "ok"}
+            try:
+                async with borrowed(database, CHECK_S) as connection:
+                    checks["database"] = "ok"
+                    checks["schema"] = "ok" if await schema_is_current(connection) else "older than this process"
+            except Exception:
+                checks["database"] = "does not answer"
+            try:
+                async with asyncio.timeout(CHECK_S):
+                    await redis.ping()
+                checks["redis"] = "ok"
+            except OUTAGES:
+                checks["redis"] = "does not answer; deliveries are stored and relayed later"
+            return checks
+
+        parts = [
+            tasks.create_task(recorder.run(), name="recorder"),
+            tasks.create_task(relay.run(), name="relay"),
+            tasks.create_task(keep_tidy(database, settings.outbox_retention_days), name="janitor"),
+        ]
+        server = _Server(web_app(settings, recorder, check), common.drain_s)
+        log.info("ingest listens", extra={"host": common.host, "port": common.port})
+        tasks.create_task(server.stop_on(stop), name="stopper")
+        await server.serve(sockets=[listener])
+        if not stop.is_set():
+            raise RuntimeError("the web server ended by itself")
+        for part in parts:
+            part.cancel()
+        with contextlib.suppress(*OUTAGES, Exception):  # the next start publishes what this one could not
+            async with asyncio.timeout(CHECK_S):
+                await relay.publish()
+    log.info("ingest ended")
+
+
+async def begin_epoch(settings: IngestSettings) -> str:
+    """Void every cursor given out: for a database that was restored to an earlier state."""
+    async with (
+        open_database(settings.common.database_url, "ingest") as database,
+        database.acquire() as connection,
+    ):
+        return await new_epoch(connection)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn as one task among others: signals and the event loop are ours."""
+
+    def __init__(self, app: ASGIApp, drain_s: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, drain_s - 2),
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def stop_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.should_exit = True

@@ -1,0 +1,440 @@
+"""What is now true: deliveries into events, state and outbox, in one transaction.
+
+Invariants, whatever is delivered, in whatever order, however often:
+
+- an event is stored once, under its identity; ``canonical`` says whether its block is on the chain now;
+- every projection equals a fold of the canonical events of its aggregate, in the order of the chain;
+- what an event or a rollback says stands in the outbox exactly when it took effect, numbered without gaps.
+
+Recording transactions run one by one, because each locks ``outbox_head`` first. Several deliveries may share one, which
+is what makes many small ones cheap. The work in between is in memory: all that a batch can touch is loaded at its
+start and written at its end, except the past of an aggregate that has to be folded anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from msgspec.json import decode, encode
+
+from ingest import projections
+from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
+from shared import outbox, tables
+from shared.database import Connection, insert_into, upsert_into
+from shared.domain.catalogue import read_event
+from shared.domain.chain import BlockRef, Contracts, Place, Position
+from shared.domain.entry import Emission
+from shared.domain.event import Event, Misfit
+from shared.domain.reorg import Told, compensation, reverted
+from shared.domain.rows import Rows
+from shared.outbox import Draft, Head, moment
+from shared.wire import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A delivery and when it reached us, unix µs."""
+
+    delivery: Delivery
+    at: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one delivery, in events."""
+
+    applied: int = 0
+    known: int = 0
+    reverted: int = 0
+    quarantined: int = 0
+    results: list[tuple[str, str]] = field(default_factory=list)  # (event name, result), for the metric
+
+
+@dataclass(slots=True)
+class _Stored:
+    """An event as the database has it, or will have it when this transaction ends."""
+
+    place: Place
+    kind: str
+    name: str
+    value: dict[str, Any]
+    event: Event | None
+    canonical: bool
+    fresh: bool  # not in the database yet
+    seen_at: datetime
+    reverted_at: datetime | None = None
+    changed: bool = False
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        return self.event.aggregates if self.event else frozenset()
+
+    @property
+    def trace(self) -> tuple[str, str, str]:
+        """What it is in whichever block: its transaction, contract and name."""
+        return self.place.tx_hash, self.place.source, self.name
+
+    @property
+    def order(self) -> tuple[Position, str, str, int]:
+        return self.place.position, self.place.tx_hash, self.place.source, self.place.rank
+
+
+async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
+    """Record deliveries in order, within the caller's transaction; returns what became of each, and the outbox's end.
+
+    Locks the outbox until that transaction ends. Recording the same again changes nothing.
+    """
+    end = await outbox.head(connection, lock=True)
+    work = await _Work.open(connection, batch, contracts)
+    outcomes = [await work.take(incoming) for incoming in batch]
+    await work.close()
+    return outcomes, await outbox.append(connection, end, work.drafts)
+
+
+class _Work:
+    """One recording transaction: what is at hand, and what it will write."""
+
+    def __init__(self, connection: Connection, contracts: Contracts) -> None:
+        self._connection, self._contracts = connection, contracts
+        self._events: dict[str, _Stored] = {}
+        self._blocks: dict[str, list[_Stored]] = {}
+        self._reverted: set[tuple[str, str, str]] = set()
+        self._rows = Rows()
+        self._folded: dict[str, Position] = {}
+        self._refolded: set[str] = set()
+        self._quarantine: dict[str, tuple[object, ...]] = {}
+        self._tip: tuple[int, str | None, int | None] | None = None
+        self._tip_moved = False
+        self.drafts: list[Draft] = []
+
+    @classmethod
+    async def open(cls, connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> _Work:
+        """Load what these deliveries can touch."""
+        work = cls(connection, contracts)
+        blocks = [block for it in batch for block in (*it.delivery.rollback, *it.delivery.apply)]
+        work._blocks = {block.ref.hash: [] for block in blocks}
+        applied = [event for it in batch for block in it.delivery.apply for event in block.events]
+        known = await work._select(
+            "block_hash = ANY($1) OR (tx_hash = ANY($2) AND reverted_at IS NOT NULL)",
+            list(work._blocks),
+            list({event.place.tx_hash for event in applied}),
+        )
+        for stored in known:
+            if stored.reverted_at is not None:
+                work._reverted.add(stored.trace)
+            if stored.place.block.hash in work._blocks:
+                work._keep(stored)
+        touched = {name for stored in work._events.values() for name in stored.aggregates}
+        for event in applied:
+            touched |= _aggregates(event, contracts)
+        if touched:
+            for row in await connection.fetch(_FOLDED, list(touched)):
+                work._folded[row[0]] = Position(*row[1:])
+            work._rows.load(await projections.load(connection, touched))
+        tip = await connection.fetchrow("SELECT height, hash, time FROM chain_tip")
+        work._tip = (tip["height"], tip["hash"], tip["time"]) if tip else None
+        return work
+
+    async def take(self, incoming: Incoming) -> Outcome:
+        """Roll back, then apply, whatever their order in the body."""
+        outcome = Outcome()
+        await self._roll_back(incoming, outcome)
+        for block in incoming.delivery.apply:
+            await self._apply(block, incoming.at, outcome)
+        return outcome
+
+    # -- apply
+
+    async def _apply(self, block: Block, at: int, outcome: Outcome) -> None:
+        listed: set[str] = set()
+        for observed in block.events:
+            if observed.place.event_id in listed:
+                continue
+            listed.add(observed.place.event_id)
+            known = self._events.get(observed.place.event_id)
+            if known is None and (fault := self._store(observed, at)):
+                self._set_aside(observed.place, fault, at)
+                outcome.quarantined += 1
+                outcome.results.append(("other", "quarantined"))
+            elif known is not None and known.canonical:
+                outcome.known += 1
+                outcome.results.append((_label(known), "known"))
+        due = sorted((it for it in self._blocks[block.ref.hash] if not it.canonical), key=lambda it: it.order)
+        for tx_hash in dict.fromkeys(it.place.tx_hash for it in due):
+            await self._apply_transaction([it for it in due if it.place.tx_hash == tx_hash], at)
+        outcome.applied += len(due)
+        outcome.results += [(_label(it), "applied" if it.event else "unknown") for it in due]
+        if self._tip is None or block.ref.height > self._tip[0]:
+            self._tip, self._tip_moved = (block.ref.height, block.ref.hash, block.ref.time), True
+
+    def _store(self, observed: Readable | Unreadable, at: int) -> Unreadable | None:
+        """Keep a new event; what does not fit its event's fields comes back as unreadable."""
+        if isinstance(observed, Unreadable):
+            return observed
+        try:
+            event = _read(observed, self._contracts)
+        except Misfit as misfit:
+            return Unreadable(observed.place, str(misfit), ascii_json(observed.value))
+        self._keep(
+            _Stored(
+                place=observed.place,
+                kind=observed.kind,
+                name=observed.name,
+                value=observed.value,
+                event=event,
+                canonical=False,
+                fresh=True,
+                seen_at=moment(at),
+            )
+        )
+        return None
+
+    async def _apply_transaction(self, due: Sequence[_Stored], at: int) -> None:
+        """Fold one transaction's events as a unit, and say what they did."""
+        for stored in due:
+            stored.canonical, stored.changed = True, True
+        late = {
+            name
+            for it in due
+            for name in it.aggregates
+            if self._folded.get(name, it.place.position) > it.place.position
+        }
+        await self._fold_anew(late)
+        for stored in due:
+            if stored.event is None:
+                continue
+            with self._rows.only(stored.aggregates - late):
+                stored.event.fold(self._rows, stored.place)
+            for name in stored.aggregates - late:
+                self._folded[name] = stored.place.position
+            cause = Cause(
+                stored.place,
+                stored.name,
+                "apply",
+                reapplied=stored.trace in self._reverted,
+                late=bool(stored.aggregates & late),
+            )
+            self._say(((cause, it) for it in _once(stored.event.emissions(self._rows, stored.place))), at)
+
+    # -- roll back
+
+    async def _roll_back(self, incoming: Incoming, outcome: Outcome) -> None:
+        """Take blocks off the chain with all their events, listed or not; blocks that we do not know change nothing."""
+        gone: list[_Stored] = []
+        for block in incoming.delivery.rollback:
+            on_chain = [it for it in self._blocks[block.ref.hash] if it.canonical]
+            gone += sorted(on_chain, key=lambda it: it.order, reverse=True)
+            for stored in on_chain:
+                stored.canonical, stored.reverted_at, stored.changed = False, moment(incoming.at), True
+                self._reverted.add(stored.trace)
+            if self._tip and block.ref.height <= self._tip[0]:
+                self._tip, self._tip_moved = (block.ref.height - 1, None, None), True
+        outcome.reverted += len(gone)
+        outcome.results += [(_label(it), "reverted") for it in gone]
+        touched = {name for stored in gone for name in stored.aggregates}
+        if not touched:
+            return
+        before = self._rows.copy()
+        await self._fold_anew(touched)
+        heard = await self._heard({stored.place.event_id for stored in gone})
+        for stored in gone:
+            told = heard.get(stored.place.event_id, ())
+            cause = Cause(stored.place, stored.name, "rollback", reapplied=False)
+            if stored.event:
+                said = reverted(stored.event, stored.name, stored.place, told, self._rows)
+                self._say(((cause, emission) for emission in said), incoming.at)
+        earliest = {name: stored for stored in gone for name in sorted(stored.aggregates)}  # descending: the last wins
+        self._say(
+            (
+                (Cause(earliest[name].place, earliest[name].name, "rollback"), emission)
+                for name, emission in compensation(sorted(touched), before, self._rows)
+            ),
+            incoming.at,
+        )
+
+    async def _heard(self, event_ids: set[str]) -> dict[str, tuple[Told, ...]]:
+        """Who heard of these events when they were last applied, in the order of then."""
+        rows = await self._connection.fetch(_HEARD, list(event_ids))
+        entries: dict[str, tuple[int, tuple[Told, ...]]] = {}
+        for event_id, seq, room, name, role in rows:
+            last, told = entries.get(event_id, (seq, ()))
+            entries[event_id] = (seq, (*(told if last == seq else ()), Told(room, name, role)))
+        heard = {name: told for name, (_, told) in entries.items()}
+        for draft in self.drafts:  # said in this very transaction
+            for event_id in {cause.place.event_id for cause, _ in draft.spoken if cause.op == "apply"} & event_ids:
+                heard[event_id] = tuple(Told(it.room, it.name, it.role) for _, it in draft.spoken)
+        return heard
+
+    # -- fold
+
+    async def _fold_anew(self, names: set[str]) -> None:
+        """Fold aggregates from genesis: from the canonical events of the database and of the blocks at hand."""
+        if not names:
+            return
+        self._rows.load(await projections.load(self._connection, names, history=True))
+        past = await self._select(
+            "canonical AND NOT block_hash = ANY($1)"
+            " AND id IN (SELECT event_id FROM event_keys WHERE aggregate = ANY($2))",
+            list(self._blocks),
+            list(names),
+        )
+        here = [it for it in self._events.values() if it.canonical and it.aggregates & names]
+        self._rows.forget(frozenset(names))
+        for name in names:
+            self._folded.pop(name, None)
+        self._refolded |= names
+        with self._rows.only(frozenset(names)):
+            for stored in sorted((*past, *here), key=lambda it: it.order):
+                assert stored.event is not None
+                stored.event.fold(self._rows, stored.place)
+                for name in stored.aggregates & names:
+                    self._folded[name] = stored.place.position
+
+    # -- what is at hand
+
+    def _keep(self, stored: _Stored) -> None:
+        self._events[stored.place.event_id] = stored
+        self._blocks[stored.place.block.hash].append(stored)
+
+    def _say(self, spoken: Iterable[tuple[Cause, Emission]], at: int) -> None:
+        if said := tuple(spoken):
+            self.drafts.append(Draft(said, at))
+
+    def _set_aside(self, place: Place, fault: Unreadable, at: int) -> None:
+        reason = fault.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+        block = place.block
+        self._quarantine[place.event_id] = (
+            place.event_id,
+            block.hash,
+            block.height,
+            place.tx_hash,
+            place.source,
+            place.rank,
+            reason,
+            fault.raw,
+            moment(at),
+        )
+
+    async def _select(self, where: str, *arguments: object) -> list[_Stored]:
+        rows = await self._connection.fetch(f"{_SELECT} WHERE {where}", *arguments)
+        return [
+            _Stored(
+                place=Place(
+                    block=BlockRef(row["block_height"], row["block_hash"], row["block_time"]),
+                    tx_hash=row["tx_hash"],
+                    tx_index=row["tx_index"],
+                    tx_sender=row["tx_sender"],
+                    source=row["source"],
+                    rank=row["rank"],
+                    event_index=row["event_index"],
+                ),
+                kind=row["kind"],
+                name=row["name"],
+                value=(value := decode(row["value"])),  # integers of 128 bits stay exact
+                event=read_event(self._contracts.role_of(row["contract"]) or "", row["name"], value),
+                canonical=row["canonical"],
+                fresh=False,
+                seen_at=row["seen_at"],
+                reverted_at=row["reverted_at"],
+            )
+            for row in rows
+        ]
+
+    # -- write
+
+    async def close(self) -> None:
+        """Write everything but the outbox."""
+        fresh = [stored for stored in self._events.values() if stored.fresh]
+        if fresh:
+            await self._connection.executemany(_INSERT_EVENT, [_columns(stored) for stored in fresh])
+            keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
+            if keys:
+                await self._connection.executemany(_INSERT_KEY, keys)
+            # another hook told readably what the first one had told in a way we could not read
+            ids = [it.place.event_id for it in fresh]
+            await self._connection.execute("DELETE FROM quarantine WHERE id = ANY($1)", ids)
+        flipped = [it for it in self._events.values() if it.changed and not it.fresh]
+        if flipped:
+            # a re-applied event keeps reverted_at: it was reverted once, which is what `reapplied` asks
+            values = [(it.place.event_id, it.canonical, it.reverted_at) for it in flipped]
+            await self._connection.executemany(
+                "UPDATE chain_events SET canonical = $2, reverted_at = $3 WHERE id = $1", values
+            )
+        if self._quarantine:
+            await self._connection.executemany(_INSERT_QUARANTINE, self._quarantine.values())
+        await projections.save(self._connection, self._rows)
+        if gone := self._refolded - self._folded.keys():
+            await self._connection.execute("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
+        if self._folded:
+            await self._connection.executemany(
+                _UPSERT_FOLDED, [(name, *position) for name, position in self._folded.items()]
+            )
+        if self._tip_moved and self._tip:
+            await self._connection.execute(_UPSERT_TIP, 1, *self._tip)
+
+
+_EVENT_COLUMNS = tuple(column.name for column in tables.chain_events.c)
+_FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
+_QUARANTINE_COLUMNS = ("id", "block_hash", "block_height", "tx_hash", "source", "rank", "reason", "raw", "seen_at")
+_SELECT = f"SELECT {', '.join(_EVENT_COLUMNS)} FROM chain_events"  # noqa: S608 - names of ours, here and below
+_FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608
+_HEARD = (
+    "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
+    " WHERE event_id = ANY($1) AND op = 'apply' ORDER BY seq, n"
+)
+_INSERT_EVENT = insert_into(tables.chain_events, _EVENT_COLUMNS)
+_INSERT_KEY = insert_into(tables.event_keys, ("aggregate", "event_id"))
+_INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
+_UPSERT_FOLDED = upsert_into(tables.aggregates, _FOLDED_COLUMNS)
+_UPSERT_TIP = upsert_into(tables.chain_tip, ("id", "height", "hash", "time"))
+
+
+def _columns(stored: _Stored) -> tuple[object, ...]:
+    place, block = stored.place, stored.place.block
+    return (
+        place.event_id,
+        block.hash,
+        block.height,
+        block.time,
+        place.tx_hash,
+        place.tx_index,
+        place.tx_sender,
+        place.source,
+        place.rank,
+        place.event_index,
+        place.contract,
+        stored.kind,
+        stored.name,
+        encode(stored.value).decode(),
+        stored.canonical,
+        stored.seen_at,
+        stored.reverted_at,
+    )
+
+
+def _once(emissions: Iterable[Emission]) -> Iterator[Emission]:
+    """Each room hears one name of one event once: where sender and recipient are one, the first role stands."""
+    heard: set[tuple[str, str]] = set()
+    for emission in emissions:
+        if (emission.room, emission.name) not in heard:
+            heard.add((emission.room, emission.name))
+            yield emission
+
+
+def _read(observed: Readable, contracts: Contracts) -> Event | None:
+    return read_event(contracts.role_of(observed.place.contract) or "", observed.name, observed.value)
+
+
+def _aggregates(observed: Readable | Unreadable, contracts: Contracts) -> frozenset[str]:
+    try:
+        event = _read(observed, contracts) if isinstance(observed, Readable) else None
+    except Misfit:
+        return frozenset()
+    return event.aggregates if event else frozenset()
+
+
+def _label(stored: _Stored) -> str:
+    return stored.name if stored.event else "other"

@@ -1,0 +1,1 @@
+"""The feed tailed by every node and spoken into the rooms of its own sockets."""

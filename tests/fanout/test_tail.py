@@ -1,0 +1,81 @@
+"""A node hears every entry once and in order, from the feed or from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from redis.asyncio import Redis
+
+from fanout.tail import Tail
+from ingest.relay import Relay
+from shared.database import Pool
+from shared.domain.entry import Entry
+from shared.outbox import Head, new_epoch
+from shared.settings import IngestSettings
+from tests.ingest.test_relay import commit, feed_of
+
+
+async def hear(following: AsyncIterator[Head | list[Entry]], count: int) -> list[int]:
+    """The seqs of the next ``count`` entries."""
+    found: list[int] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            heard = await anext(following)
+            assert isinstance(heard, list)
+            found += [entry.seq for entry in heard]
+    return found
+
+
+async def test_a_node_starts_at_the_head_and_hears_what_comes(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    relay = Relay(database, redis, prefix, keep=100)
+    await commit(database, ingest_config, 1, count=3)
+    await relay.publish()
+    async with aclosing(Tail(database, redis, prefix).follow()) as following:
+        head = await anext(following)
+        assert isinstance(head, Head)
+        assert (3, 2) == head.offset
+        await commit(database, ingest_config, 1001, count=3)
+        await relay.publish()
+        assert [4, 5, 6] == await hear(following, 3)
+
+
+async def test_what_the_feed_does_not_bring_comes_from_postgres(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    async with aclosing(Tail(database, redis, prefix, look_s=0.1).follow()) as following:
+        await anext(following)
+        await commit(database, ingest_config, 1, count=3)  # and no relay at all
+        assert [1, 2, 3] == await hear(following, 3)
+
+
+async def test_a_hole_in_the_feed_is_filled_from_postgres(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    async with aclosing(Tail(database, redis, prefix).follow()) as following:
+        await anext(following)
+        await commit(database, ingest_config, 1, count=9)
+        await Relay(database, redis, prefix, keep=100).publish()
+        feed = await feed_of(database, redis, prefix)
+        await redis.xdel(feed.key, *(f"{seq}-0" for seq in (1, 2, 3, 6)))
+        assert list(range(1, 10)) == await hear(following, 9)
+
+
+async def test_a_new_epoch_is_told_and_followed(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    async with aclosing(Tail(database, redis, prefix, look_s=0.1).follow()) as following:
+        first = await anext(following)
+        async with database.acquire() as connection:
+            epoch = await new_epoch(connection)
+        async with asyncio.timeout(10):
+            told = await anext(following)
+        assert isinstance(told, Head)
+        assert isinstance(first, Head)
+        assert (epoch, True) == (told.epoch, told.epoch != first.epoch)
+        await commit(database, ingest_config, 1, count=2)
+        await Relay(database, redis, prefix, keep=100).publish()
+        assert [1, 2] == await hear(following, 2)

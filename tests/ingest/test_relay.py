@@ -1,0 +1,136 @@
+"""What is committed is heard: one gapless feed, whatever becomes of Redis, and however many relays there are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from bench.deliveries import block, body, created
+from ingest.delivery import parse_json, read_delivery
+from ingest.janitor import delete_expired
+from ingest.record import Incoming, record
+from ingest.relay import Relay
+from shared import outbox
+from shared.database import Pool
+from shared.feed import Feed, feed_key
+from shared.settings import IngestSettings
+
+
+async def commit(database: Pool, settings: IngestSettings, first: int, count: int = 1) -> None:
+    """Record so many streams, one entry each."""
+    sent = body(block(first, [created(first + i) for i in range(count)]))
+    delivery = read_delivery(parse_json(sent), settings.contracts, "testnet")
+    async with database.acquire() as connection, connection.transaction():
+        await record(connection, [Incoming(delivery, time.time_ns() // 1000)], settings.contracts)
+
+
+async def feed_of(database: Pool, redis: Redis, prefix: str) -> Feed:
+    async with database.acquire() as connection:
+        return Feed(redis, feed_key(prefix, (await outbox.head(connection)).epoch))
+
+
+async def test_the_feed_says_what_the_outbox_says(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    await commit(database, ingest_config, 1, count=450)
+    await Relay(database, redis, prefix, keep=100_000).publish()
+    feed = await feed_of(database, redis, prefix)
+    async with database.acquire() as connection:
+        assert await outbox.read(connection, after=0) == await feed.read(after=0)
+    assert list(range(1, 451)) == [entry.seq for entry in await feed.read(after=0)]
+
+
+async def test_many_relays_at_once_write_one_feed(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    relays = [Relay(database, redis, prefix, keep=100_000) for _ in range(4)]
+    for first in (1, 1001, 2001):
+        await commit(database, ingest_config, first, count=300)
+        await asyncio.gather(*(relay.publish() for relay in relays))
+    feed = await feed_of(database, redis, prefix)
+    found = await feed.read(after=0, count=2000)
+    assert list(range(1, 901)) == [entry.seq for entry in found]
+
+
+async def test_nothing_is_appended_but_the_entry_that_is_due(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    await commit(database, ingest_config, 1, count=5)
+    async with database.acquire() as connection:
+        entries = await outbox.read(connection, after=0)
+    feed = await feed_of(database, redis, prefix)
+    assert not await feed.append(entries[1:2], behind=1, keep=100)  # there is no feed
+    assert await feed.append(entries[:2], behind=None, keep=100)
+    assert not await feed.append(entries[:2], behind=None, keep=100)  # there is one
+    assert not await feed.append(entries[3:4], behind=3, keep=100)  # a hole
+    assert not await feed.append(entries[1:2], behind=1, keep=100)  # said already
+    assert await feed.append(entries[2:], behind=2, keep=100)
+    assert [1, 2, 3, 4, 5] == [entry.seq for entry in await feed.read(after=0)]
+
+
+async def test_a_lost_feed_begins_anew_with_the_newest_entries(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    relay = Relay(database, redis, prefix, keep=100)
+    await commit(database, ingest_config, 1, count=250)
+    await relay.publish()
+    feed = await feed_of(database, redis, prefix)
+    await redis.delete(feed.key)
+    await commit(database, ingest_config, 1001)
+    await relay.publish()
+    assert list(range(152, 252)) == [entry.seq for entry in await feed.read(after=0)]
+
+
+async def test_a_database_that_went_back_begins_a_new_epoch(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    await commit(database, ingest_config, 1, count=5)
+    await Relay(database, redis, prefix, keep=100).publish()
+    before = await feed_of(database, redis, prefix)
+    async with database.acquire() as connection:  # as a restored dump would look
+        await connection.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
+        await connection.execute("DELETE FROM outbox WHERE seq > 2")
+        await connection.execute("UPDATE outbox_head SET seq = 2, n = 2")
+        await connection.execute("ALTER TABLE outbox ENABLE TRIGGER ALL")
+    await commit(database, ingest_config, 1001, count=4)  # numbers 3 to 6 a second time
+    await Relay(database, redis, prefix, keep=100).publish()
+    after = await feed_of(database, redis, prefix)
+    assert before.key != after.key
+    assert [1, 2, 3, 4, 5, 6] == [entry.seq for entry in await after.read(after=0)]
+
+
+async def test_a_feed_older_than_all_that_is_kept_begins_anew(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    relay = Relay(database, redis, prefix, keep=100)
+    await commit(database, ingest_config, 1, count=3)
+    await relay.publish()
+    async with database.acquire() as connection:
+        await connection.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
+        await connection.execute("UPDATE outbox SET created_at = created_at - interval '91 days'")
+        await connection.execute("ALTER TABLE outbox ENABLE TRIGGER ALL")
+    await commit(database, ingest_config, 1001, count=3)
+    async with database.acquire() as connection:
+        await connection.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
+        await connection.execute("UPDATE outbox SET created_at = created_at - interval '91 days' WHERE seq <= 5")
+        await connection.execute("ALTER TABLE outbox ENABLE TRIGGER ALL")
+    assert 15 == await delete_expired(database, 90)
+    await Relay(database, redis, prefix, keep=100).publish()
+    assert [6] == [entry.seq for entry in await (await feed_of(database, redis, prefix)).read(after=0)]
+
+
+@pytest.mark.parametrize("days", [1, 90])
+async def test_the_last_entry_is_kept_however_old(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings, days: int
+) -> None:
+    await commit(database, ingest_config, 1, count=3)
+    async with database.acquire() as connection:
+        await connection.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
+        await connection.execute("UPDATE outbox SET created_at = created_at - interval '1 year'")
+        await connection.execute("ALTER TABLE outbox ENABLE TRIGGER ALL")
+    await delete_expired(database, days)
+    async with database.acquire() as connection:
+        assert [3] == [entry.seq for entry in await outbox.read(connection, after=0)]

@@ -164,7 +164,6 @@ class IngestSettings:
     common: Common
     contracts: Contracts
     secrets: tuple[bytes, ...]
-    broadcast_tokens: tuple[bytes, ...]
     webhook_max_bytes: int
     store_wait_s: int
     outbox_retention_days: int
@@ -179,7 +178,6 @@ def ingest_settings(environ: Mapping[str, str]) -> IngestSettings:
         common=common,
         contracts=_contracts(read, common.network or "testnet"),
         secrets=read.read("CHAINHOOK_SECRET_TOKEN", None, _secrets(1)),
-        broadcast_tokens=read.read("BROADCAST_TOKEN", "", _optional_secrets),
         webhook_max_bytes=read.read("WEBHOOK_MAX_BYTES", "41943040", _whole(1024, 2**31 - 1)),
         store_wait_s=read.read("STORE_WAIT_S", "20", _whole(1, 600)),
         outbox_retention_days=read.read("OUTBOX_RETENTION_DAYS", "90", _whole(1, 36500)),

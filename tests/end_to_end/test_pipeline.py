@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from dataclasses import replace
 
 import asyncpg
 import pytest
 from playwright.async_api import async_playwright, expect
+from redis.asyncio import Redis
 
 from bench.deliveries import block, body, created, withdrawn
+from deploy.local.chainhook import NftMint
+from fanout.manager import RedisStreamManager
+from shared.domain.clarity import Principal, UInt
+from tests.builders import ALICE, BOB, CONTRACTS, ADelivery, a_delivery, core_print, stream_created, tx
+from tests.builders import block as chain_block
 from tests.end_to_end.client import Heard, client
 from tests.posting import post, post_all
 from tests.processes import Processes
@@ -42,6 +49,51 @@ async def test_a_delivery_is_a_live_event_in_every_node_s_sockets(processes: Pro
             assert "1000000000" == last["data"]["streamAmount"]
         assert [it.cursor for it in one.heard] == [it.cursor for it in two.heard]
         assert [(1, 2), (2, 0), (2, 1)] == [it.offset for it in one.heard]
+
+
+def a_stream(stream_id: int) -> ADelivery:
+    """The whole transaction of create-stream: both NFTs are minted, then the stream is told of."""
+    minted = core_print(
+        "obligation-minted",
+        {"stream-id": UInt(stream_id), "token-id": UInt(stream_id), "owner": Principal(ALICE)},
+    )
+    events = (
+        NftMint(CONTRACTS.recipient_asset, stream_id, BOB),
+        NftMint(CONTRACTS.obligation_asset, stream_id, ALICE),
+        replace(minted, contract=CONTRACTS.obligation),
+        stream_created(stream_id),
+    )
+    return a_delivery().applies(chain_block(100 + stream_id, tx(*events)))
+
+
+async def test_every_dress_of_a_genuine_delivery_becomes_the_same_live_event(processes: Processes) -> None:
+    ingest, node = processes.start("ingest"), processes.start("fanout")
+    forms = ("v1", "v1-raw", "v2", "v2-bare")
+    async with client(node.url, *(f"stream:{i}" for i, _ in enumerate(forms, 1))) as one:
+        for i, form in enumerate(forms, 1):
+            assert 3 == (await post(ingest, a_stream(i).encoded(form)))["applied"]
+            for other in forms:
+                assert 3 == (await post(ingest, a_stream(i).encoded(other)))["known"]
+        await one.until(lambda it: len(it.heard) == len(forms))
+        for i, heard in enumerate(one.heard, 1):
+            assert ("stream:updated", "created", str(i)) == (
+                heard.name,
+                heard.payload["type"],
+                heard.payload["data"]["streamId"],
+            )
+            assert (ALICE, BOB) == (heard.payload["data"]["sender"], heard.payload["data"]["recipient"])
+
+
+async def test_another_process_can_speak_to_rooms_without_serving_sockets(
+    processes: Processes, redis: Redis, prefix: str
+) -> None:
+    nodes = [processes.start("fanout") for _ in range(2)]
+    async with client(nodes[0].url, "marketplace") as one, client(nodes[1].url, "marketplace") as two:
+        manager = RedisStreamManager(redis, prefix, write_only=True)
+        await manager.emit("notice", {"text": "maintenance at noon"}, room="marketplace")
+        for each in (one, two):
+            said = await each.saw("event")
+            assert ("notice", [{"text": "maintenance at noon"}]) == (said["name"], said["args"])
 
 
 async def test_an_event_is_heard_in_its_rooms_and_nowhere_else(processes: Processes) -> None:
@@ -100,7 +152,8 @@ async def test_the_page_shows_an_event_as_it_happens(processes: Processes) -> No
         await page.goto(node.url)
         await expect(page.locator("#status")).to_have_attribute("data-state", "live")
         await expect(page.locator('#streams > li[data-stream-id="1"]')).to_have_attribute("data-status", "active")
-        await post(ingest, body(block(101, [withdrawn(1, 10**9), created(2)])))
+        await post(ingest, body(block(101, [withdrawn(1, 10**9)])))
+        await post(ingest, a_stream(2).encoded("v1"))
         await expect(page.locator('#events > li[data-name="stream:withdrawal"]')).to_have_count(1)
         await expect(page.locator('#streams > li[data-stream-id="1"]')).to_have_attribute("data-status", "completed")
         await expect(page.locator('#streams > li[data-stream-id="2"]')).to_have_attribute("data-status", "active")

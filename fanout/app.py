@@ -15,14 +15,14 @@ from fanout.sockets import Sockets
 from fanout.tail import Tail
 from fanout.upstream import Server
 from fanout.web import web_app
-from shared.database import borrowed, open_database, schema_is_current
-from shared.feed import OUTAGES, open_redis
+from shared.database import open_database
+from shared.feed import open_redis
+from shared.health import neighbours
 from shared.outbox import Head
 from shared.settings import FanoutSettings
 
 log = logging.getLogger("fanout")
 
-CHECK_S = 2.0  # how long a readiness check waits for a neighbour
 SILENCE_S = 15.0  # a node that heard nothing for so long is not ready
 MESSAGE_MAX_BYTES = 16_384  # of one client message
 CLOSE_SHARE = 0.4  # part of DRAIN_S over which connections are closed
@@ -65,29 +65,20 @@ async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
                     manager.speak(entry)
                     await asyncio.sleep(0)  # pings and joins get their turn
 
+        def accepting() -> bool:
+            return started.is_set() and not stop.is_set()
+
         async def check() -> Mapping[str, str]:
-            checks = {"node": "draining" if stop.is_set() else "ok" if started.is_set() else "starting"}
-            checks["tail"] = "ok" if tail.silence_s < SILENCE_S else "heard nothing lately"
-            try:
-                async with borrowed(database, CHECK_S) as connection:
-                    checks["database"] = "ok"
-                    checks["schema"] = "ok" if await schema_is_current(connection) else "older than this process"
-            except Exception:
-                checks["database"] = "does not answer"
-            try:
-                async with asyncio.timeout(CHECK_S):
-                    await redis.ping()
-                checks["redis"] = "ok"
-            except OUTAGES:
-                checks["redis"] = "does not answer"
-            return checks
+            node = "ok" if accepting() else "draining" if stop.is_set() else "starting"
+            tail_state = "ok" if tail.silence_s < SILENCE_S else "heard nothing lately"
+            return {"node": node, "tail": tail_state, **await neighbours(database, redis)}
 
         parts = [
             tasks.create_task(data_lane(), name="data_lane"),
             tasks.create_task(manager.listen(), name="control_lane"),
         ]
         runner = web.AppRunner(
-            web_app(server, Snapshots(database), settings, check), access_log=None, shutdown_timeout=2.0
+            web_app(server, Snapshots(database), settings, check, accepting), access_log=None, shutdown_timeout=2.0
         )
         await runner.setup()
         site = web.SockSite(runner, listener)

@@ -29,8 +29,13 @@ Check = Callable[[], Awaitable[Mapping[str, str]]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def web_app(server: Server, snapshots: Snapshots, settings: FanoutSettings, check: Check) -> web.Application:
-    """All routes of fanout. ``check`` says what stands between this node and being ready."""
+def web_app(
+    server: Server, snapshots: Snapshots, settings: FanoutSettings, check: Check, accepting: Callable[[], bool]
+) -> web.Application:
+    """All routes of fanout.
+
+    ``check`` says what stands between this node and being ready, ``accepting`` whether it takes new connections.
+    """
     allowed = frozenset(settings.allowed_origins)
 
     @web.middleware
@@ -57,7 +62,7 @@ def web_app(server: Server, snapshots: Snapshots, settings: FanoutSettings, chec
         return response
 
     async def engine(request: web.Request) -> web.StreamResponse:
-        if "sid" not in request.query and (await check())["node"] != "ok":
+        if "sid" not in request.query and not accepting():
             raise web.HTTPServiceUnavailable(reason="this node takes no new connections")
         answer: web.StreamResponse = await server.eio.handle_request(request)
         return answer

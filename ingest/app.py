@@ -15,14 +15,15 @@ from ingest.http import web_app
 from ingest.janitor import keep_tidy
 from ingest.recorder import Recorder
 from ingest.relay import Relay
-from shared.database import borrowed, open_database, schema_is_current
+from shared.database import open_database
 from shared.feed import OUTAGES, open_redis
+from shared.health import neighbours
 from shared.outbox import new_epoch
 from shared.settings import IngestSettings
 
 log = logging.getLogger("ingest")
 
-CHECK_S = 2.0  # how long a readiness check waits for a neighbour
+LAST_S = 2.0  # how long the last round of the relay may take
 KEEP_ALIVE_S = 120  # longer than Chainhook keeps an idle connection, so that it never writes into one we just closed
 
 
@@ -39,20 +40,7 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
         recorder = Recorder(database, settings.contracts, common.network, settings.store_wait_s, relay.wake)
 
         async def check() -> Mapping[str, str]:
-            checks = {"process": "draining" if stop.is_set() else "ok"}
-            try:
-                async with borrowed(database, CHECK_S) as connection:
-                    checks["database"] = "ok"
-                    checks["schema"] = "ok" if await schema_is_current(connection) else "older than this process"
-            except Exception:
-                checks["database"] = "does not answer"
-            try:
-                async with asyncio.timeout(CHECK_S):
-                    await redis.ping()
-                checks["redis"] = "ok"
-            except OUTAGES:
-                checks["redis"] = "does not answer; deliveries are stored and relayed later"
-            return checks
+            return {"process": "draining" if stop.is_set() else "ok", **await neighbours(database, redis)}
 
         parts = [
             tasks.create_task(recorder.run(), name="recorder"),
@@ -68,7 +56,7 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
         for part in parts:
             part.cancel()
         with contextlib.suppress(*OUTAGES, Exception):  # the next start publishes what this one could not
-            async with asyncio.timeout(CHECK_S):
+            async with asyncio.timeout(LAST_S):
                 await relay.publish()
     log.info("ingest ended")
 

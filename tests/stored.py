@@ -1,0 +1,37 @@
+"""What the database holds, for tests to compare."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from sqlalchemy import JSON, Table
+
+from shared.database import Connection, Pool
+from shared.tables import metadata, outbox
+
+
+async def contents(database: Pool) -> dict[str, list[str]]:
+    """Every row of every table, as text."""
+    return {
+        name: [str(tuple(row)) for row in await database.fetch(_all(table))] for name, table in metadata.tables.items()
+    }
+
+
+async def rows(where: Pool | Connection, table: Table) -> list[Any]:
+    """The rows of one table in the order of its primary key: columns are attributes, JSON is decoded."""
+    encoded = {column.name for column in table.columns if isinstance(column.type, JSON)}
+    return [
+        SimpleNamespace(**{name: msgspec.json.decode(it) if name in encoded else it for name, it in row.items()})
+        for row in await where.fetch(_all(table))
+    ]
+
+
+async def emissions(where: Pool | Connection) -> list[tuple[int, int, str, str, dict[str, Any]]]:
+    """The outbox as (seq, n, room, name, payload), in order."""
+    return [(row.seq, row.n, row.room, row.name, row.payload) for row in await rows(where, outbox)]
+
+
+def _all(table: Table) -> str:
+    return f"SELECT * FROM {table.name} ORDER BY {', '.join(column.name for column in table.primary_key)}"

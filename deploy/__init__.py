@@ -1,0 +1,1 @@
+"""How BitPay Realtime is put on machines; ``local`` puts it on the one in front of you."""

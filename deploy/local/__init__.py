@@ -1,0 +1,1 @@
+"""Everything that ``make run`` starts: embedded servers, a simulated chain, a supervisor, a viewer."""

@@ -1,0 +1,189 @@
+"""A small chain that lives by a seed: blocks with people's actions in them, and now and then a reorg. Pure.
+
+``Chain`` is a value: ``next`` gives the chain one step later and the delivery that tells of it, and follows from
+seed, step and time alone. So a chain that was written down and read again goes on as if nothing had happened, and a
+step that may not have been delivered can be made once more, bit for bit.
+
+Only what was tried is kept (``Sealed``); what came of it is performed again from the oldest world kept, ``base``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+import msgspec
+
+from deploy.local.actions import Action, Cast, World, next_action
+from deploy.local.chainhook import Block, Tx, fake_hash
+
+GENESIS = 3_605_000  # height of the block before the first
+KEPT = 8  # blocks that a reorg may still touch
+DEEPEST = 3
+REORGS = 0.06  # of all steps
+RETURNS = 0.25  # of all reorgs: the chain goes back to the fork it had left
+DROPPED = 0.2  # of the transactions of a block that is rolled back
+ABORTED = 0.04  # of all transactions
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An action in a block. ``aborted``: a post-condition failed, nothing of it happened."""
+
+    tx_hash: str
+    index: int
+    action: Action
+    aborted: bool = False
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """One block as it is kept; ``time`` in unix seconds."""
+
+    height: int
+    hash: str
+    parent_hash: str
+    time: int
+    attempts: tuple[Attempt, ...]
+
+
+class Base(msgspec.Struct, frozen=True):
+    """The newest block that no reorg can touch any more, and the world after it."""
+
+    height: int
+    hash: str
+    world: World
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What Chainhook would tell of one step: ``rollback`` tip first, ``apply`` from the fork up."""
+
+    apply: tuple[Block, ...]
+    rollback: tuple[Block, ...] = ()
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """The chain after ``step`` steps. ``left`` is the fork that the last step left, if it did."""
+
+    seed: int
+    step: int
+    base: Base
+    blocks: tuple[Sealed, ...] = ()
+    left: tuple[Sealed, ...] = ()
+
+    @classmethod
+    def begin(cls, seed: int, time: int) -> Chain:
+        """A chain without blocks. Its hashes follow from seed and time: no two chains share any."""
+        return cls(seed, 0, Base(GENESIS, fake_hash("genesis", seed, time), World()))
+
+    @property
+    def height(self) -> int:
+        return self.blocks[-1].height if self.blocks else self.base.height
+
+    def next(self, time: int, cast: Cast) -> tuple[Chain, Delivery]:
+        """One step: usually one block more, sometimes a reorg, whose delivery has both lists."""
+        rng = Random(f"{self.seed}:{self.step}")
+        time = max(time, self.blocks[-1].time if self.blocks else 0)
+        depth = rng.randint(1, DEEPEST)
+        if self.left and rng.random() < RETURNS:
+            return self._return_to_left(time, cast, rng)
+        if len(self.blocks) > depth and rng.random() < REORGS:
+            return self._reorg(depth, time, cast, rng)
+        return self._step(self.blocks, (), ((),), time, cast, rng)
+
+    def _reorg(self, depth: int, time: int, cast: Cast, rng: Random) -> tuple[Chain, Delivery]:
+        """Another fork wins by one block. Most transactions are mined again somewhere, some never."""
+        stay, gone = self.blocks[:-depth], self.blocks[-depth:]
+        again = [attempt for block in gone for attempt in block.attempts if rng.random() >= DROPPED]
+        cuts = sorted(rng.randint(0, len(again)) for _ in range(depth))
+        parts = [tuple(again[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(again)], strict=True)]
+        return self._step(stay, gone, tuple(parts), time, cast, rng)
+
+    def _return_to_left(self, time: int, cast: Cast, rng: Random) -> tuple[Chain, Delivery]:
+        """The fork that had lost grows longer after all: its blocks are applied again, the very same."""
+        stay = tuple(block for block in self.blocks if block.height < self.left[0].height)
+        gone = self.blocks[len(stay) :]
+        missing = len(gone) + 1 - len(self.left)
+        return self._step(stay, gone, ((),) * missing, time, cast, rng, again=self.left)
+
+    def _step(
+        self,
+        stay: tuple[Sealed, ...],
+        gone: tuple[Sealed, ...],
+        parts: tuple[tuple[Attempt, ...], ...],
+        time: int,
+        cast: Cast,
+        rng: Random,
+        again: tuple[Sealed, ...] = (),
+    ) -> tuple[Chain, Delivery]:
+        """Put ``again`` and one new block for each of ``parts`` on what stays; the last block has new actions too."""
+        _, before = replay(self.base.world, self.blocks, cast)
+        world, told = replay(self.base.world, (*stay, *again), cast)
+        grown = [*stay, *again]
+        for number, part in enumerate(parts):
+            parent = grown[-1] if grown else self.base
+            grown.append(self._seal(parent, part, number == len(parts) - 1, world, time, cast, rng))
+            world, told[grown[-1].hash] = mine(world, grown[-1], cast)
+        return self._kept(tuple(grown), gone, cast), Delivery(
+            apply=tuple(told[block.hash] for block in grown[len(stay) :] if block.attempts),
+            rollback=tuple(before[block.hash] for block in reversed(gone) if block.attempts),
+        )
+
+    def _seal(
+        self,
+        parent: Sealed | Base,
+        part: tuple[Attempt, ...],
+        newest: bool,
+        world: World,
+        time: int,
+        cast: Cast,
+        rng: Random,
+    ) -> Sealed:
+        height = parent.height + 1
+        attempts: list[Attempt] = []
+        index = rng.randint(0, 2)  # other people's transactions stand between ours
+        for attempt in part:
+            attempts.append(msgspec.structs.replace(attempt, index=index))
+            index += rng.randint(1, 3)
+        for number in range(rng.choice((1, 1, 2, 3)) if newest else 0):
+            draft = Sealed(height, "", parent.hash, time, tuple(attempts))
+            action = next_action(mine(world, draft, cast)[0], height, cast, rng)
+            tx_hash = fake_hash("tx", parent.hash, self.step, number)
+            attempts.append(Attempt(tx_hash, index, action, rng.random() < ABORTED))
+            index += rng.randint(1, 3)
+        return Sealed(height, fake_hash("block", parent.hash, self.step, time), parent.hash, time, tuple(attempts))
+
+    def _kept(self, blocks: tuple[Sealed, ...], gone: tuple[Sealed, ...], cast: Cast) -> Chain:
+        base = self.base
+        for block in blocks[:-KEPT]:
+            base = Base(block.height, block.hash, mine(base.world, block, cast)[0].without_closed())
+        return Chain(self.seed, self.step + 1, base, blocks[-KEPT:], gone)
+
+
+def replay(world: World, blocks: Iterable[Sealed], cast: Cast) -> tuple[World, dict[str, Block]]:
+    """Mine blocks one after the other: the world after them, and each block by its hash."""
+    told = {}
+    for sealed in blocks:
+        world, told[sealed.hash] = mine(world, sealed, cast)
+    return world, told
+
+
+def mine(world: World, sealed: Sealed, cast: Cast) -> tuple[World, Block]:
+    """Perform a block's actions one after the other: the world after them, and what is told of them."""
+    txs = []
+    for attempt in sealed.attempts:
+        action = attempt.action
+        outcome = action.perform(world, sealed.height, cast)
+        success = outcome is not None and not attempt.aborted
+        tx = Tx(
+            hash=attempt.tx_hash,
+            sender=action.sender,
+            events=outcome.events if outcome else (),
+            index=attempt.index,
+            success=success,
+            call=action.call(cast),
+        )
+        txs.append(tx)
+        if outcome and success:
+            world = outcome.world
+    return world, Block(sealed.height, sealed.hash, sealed.parent_hash, sealed.time, tuple(txs))

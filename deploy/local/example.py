@@ -1,6 +1,6 @@
 """Prints one genuine-shaped delivery, to be posted by hand: somebody pays somebody, who withdraws a little of it.
 
-Print it again for another one. It tells of a stream that the simulated chain never reaches, in blocks below its first.
+Print it again for another one. It tells of a stream that no chain has, in blocks below its first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from deploy.local.actions import Action, Create, Withdraw, World
 from deploy.local.chain import Attempt, Sealed, mine
 from deploy.local.simulator import company_of
 
-BY_HAND = 1_000_000  # the stream's id
+BY_HAND = 0  # the stream's id: contracts count from 1
 
 
 def main() -> None:

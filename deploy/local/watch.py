@@ -83,7 +83,7 @@ class Viewer:
             ):
                 snapshot = await answer.json()
             ids = [int(stream["streamId"]) for stream in snapshot["data"]]
-            self._newest = max((stream for stream in ids if stream < BY_HAND), default=0)
+            self._newest = max(ids, default=0)
             self._cursor = snapshot["asOf"]
             print(f"{len(ids)} streams, the newest is {self._newest or 'still to come'}", flush=True)
 

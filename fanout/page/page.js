@@ -317,7 +317,8 @@ const board = {
     const shown = this.newestFirst().map((card) => card.id);
     const newest = shown[0] ?? 0n;
     const ahead = Array.from({ length: ROOMS_AHEAD }, (_, i) => newest + BigInt(i + 1));
-    return [...shown, ...ahead].map((id) => `stream:${id}`);
+    // contracts count from 1: stream 0 is the one in deliveries that are posted by hand
+    return [...new Set([0n, ...shown, ...ahead])].map((id) => `stream:${id}`);
   },
 };
 

@@ -27,7 +27,7 @@ define quietly
 	if $(3) > $(2) 2>&1; then echo ' done'; else echo ' failed:'; tail -n 20 $(2) >&2; exit 1; fi
 endef
 
-help: ## what there is to make
+help:
 	@echo 'make run            everything on this machine, with a simulated chain; Ctrl-C ends it'
 	@echo 'make test           the checks, then all tests'
 	@echo 'make check          format, lint, types, imports'
@@ -41,11 +41,11 @@ help: ## what there is to make
 	@echo 'DATABASE_URL and REDIS_URL choose servers of yours for make run; else it brings its own.'
 
 run: $(INSTALLED)
-	@$(MAKE) --no-print-directory build || echo 'the page cannot be built, everything else works; going on without it'
+	@$(MAKE) -s build || echo 'the page cannot be built, everything else works; going on without it'
 	@exec $(BIN)/python -m deploy.local
 
 test: check
-	@$(MAKE) --no-print-directory build || echo 'the page cannot be built; its tests will say so'
+	@$(MAKE) -s build || echo 'the page cannot be built; its tests will say so'
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)

@@ -116,7 +116,8 @@ def _spawn(kind: str, environment: Mapping[str, str], log: Path) -> subprocess.P
     stream: IO[bytes]
     with log.open("ab") as stream:
         return subprocess.Popen(
-            [sys.executable, "-m", kind],
+            # on a leash: it ends with the test run, even when that is killed
+            [sys.executable, "-m", "deploy.local.leash", str(os.getpid()), sys.executable, "-m", kind],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], **environment},
             stdout=stream,

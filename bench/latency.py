@@ -1,0 +1,85 @@
+"""``python -m bench.latency``: milliseconds from the webhook to the callback in the browser's library.
+
+Deliveries are posted on a fixed schedule to a real ingest, and heard by the real ``socket.io-client`` in rooms of a
+real fanout node; servers, processes and client share this machine, and its clock. An answer that takes long does not
+hold back the next delivery: it goes out over another connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+from bench.deliveries import block, body, created, withdrawn
+from bench.posting import Poster, request
+from bench.rig import percentile, rig, table
+from tests.end_to_end.client import client
+from tests.processes import Process
+
+STREAMS = 100
+CONNECTIONS = 8
+SETTLE_S = 3.0  # not measured: caches and connections warm up
+
+
+async def _post(ingest: Process, requests: Sequence[bytes], rate: float) -> tuple[list[float], list[float]]:
+    """When each was sent and when it was answered, unix ms."""
+    sent, answered = [0.0] * len(requests), [0.0] * len(requests)
+    free: asyncio.Queue[Poster] = asyncio.Queue()
+    posters = [Poster(ingest.port) for _ in range(CONNECTIONS)]
+
+    async def one(i: int) -> None:
+        poster = await free.get()
+        sent[i] = time.time() * 1e3
+        await poster.post(requests[i])
+        answered[i] = time.time() * 1e3
+        free.put_nowait(poster)
+
+    for poster in posters:
+        free.put_nowait(await poster.__aenter__())
+    begin = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for i in range(len(requests)):
+            await asyncio.sleep(max(0.0, begin + i / rate - time.perf_counter()))
+            tasks.create_task(one(i))
+    for poster in posters:
+        await poster.__aexit__(None, None, None)
+    return sent, answered
+
+
+async def main(rate: float, seconds: float) -> None:
+    """Measure and print."""
+    with rig() as found:
+        ingest, node = found.processes.start("ingest"), found.processes.start("fanout")
+        count, skipped = int(rate * seconds), int(rate * SETTLE_S)
+        blocks = [block(1000 + i, [withdrawn(i % STREAMS + 1)]) for i in range(skipped + count)]
+        rooms = [f"stream:{i}" for i in range(1, STREAMS + 1)]
+        async with client(node.url, *rooms) as listener, Poster(ingest.port) as first:
+            await first.post(request(body(block(999, [created(i) for i in range(1, STREAMS + 1)]))))
+            sent, answered = await _post(ingest, [request(body(it)) for it in blocks], rate)
+            await listener.until(lambda it: len(it.lines) > STREAMS * 2 + 2 * len(blocks))
+            heard = {it.payload["data"]["txHash"]: it.at for it in reversed(listener.heard)}  # its first emission
+        hashes = [it["transactions"][0]["transaction_identifier"]["hash"] for it in blocks]
+        measured = range(skipped, len(blocks))
+        rows = []
+        for name, begin, end in (
+            ("POST sent to callback", sent, [heard[it] for it in hashes]),
+            ("POST sent to answer", sent, answered),
+            ("answer to callback", answered, [heard[it] for it in hashes]),
+        ):
+            took = [end[i] - begin[i] for i in measured]
+            rows.append([name, *(f"{percentile(took, share):.1f}" for share in (0.5, 0.9, 0.99, 1.0))])
+        print(await found.describe())
+        print(f"{rate:g} deliveries a second for {seconds:g} s, one event each; milliseconds\n")
+        print(table(["", "p50", "p90", "p99", "max"], rows))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
+    parser.add_argument("--rate", type=float, default=50.0, help="deliveries a second")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    options = parser.parse_args()
+    uvloop.run(main(options.rate, options.seconds))

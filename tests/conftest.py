@@ -36,6 +36,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         asyncio.run(_execute(server.url(), "CREATE DATABASE template_bitpay"))
         migrate(server.url("template_bitpay"))
         yield server
+    server.remove()  # as root its data is elsewhere, where its account can reach it
 
 
 @pytest.fixture(scope="session")

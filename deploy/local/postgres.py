@@ -54,6 +54,7 @@ class Postgres:
     def __init__(self, data: Path, port: int, *, near: int, fsync: bool) -> None:
         binaries = _wheel_binaries()
         self.account = account_for(data)
+        self._link = data  # or the directory itself
         self.data = _make_home(data, self.account)
         self._binaries = _reachable(binaries, self.account)
         self._near, self._fsync = near, fsync
@@ -142,6 +143,8 @@ class Postgres:
         """Stop it and delete its data."""
         self.close()
         shutil.rmtree(self.data, ignore_errors=True)
+        if self._link.is_symlink():
+            self._link.unlink()
 
     def __enter__(self) -> Self:
         return self

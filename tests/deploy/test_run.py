@@ -61,6 +61,8 @@ def test_everything_starts_and_one_signal_ends_all_of_it(tmp_path: Path) -> None
     assert "stopped" in said
     assert len(ports) >= 4
     assert [] == [port for port in ports if not is_free(port)]
+    subprocess.run([sys.executable, "-m", "deploy.local", "clean"], cwd=ROOT, env=environ, check=True, timeout=30)
+    assert [] == list(tmp_path.iterdir())
 
 
 def told(metrics: str) -> float:

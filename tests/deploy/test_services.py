@@ -120,6 +120,8 @@ def test_servers_that_a_killed_run_left_behind_are_taken_over(tmp_path: Path) ->
         assert cache.pid != valkey_pid
         assert 1 == ask(server, "SELECT 1")
     server.remove()
+    assert not server.data.exists()
+    assert ["v"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_valkey_forgets_and_keeps_its_port(cache: Valkey) -> None:

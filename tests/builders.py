@@ -120,8 +120,12 @@ def having(event: Print, **fields: clarity.Value) -> Print:
 
 def tx(*events: Event, index: int | None = None, sender: str = ALICE, success: bool = True, nonce: int = 0) -> Tx:
     """Events in one transaction; ``index`` is its place in the block, or its place among those that are named."""
-    tx_hash = fake_hash("tx", *events, sender, nonce)
+    tx_hash = fake_hash("tx", *map(_content, events), sender, nonce)
     return Tx(tx_hash, sender, events, -1 if index is None else index, success, nonce=nonce)
+
+
+def _content(event: Event) -> str:
+    return f"{event.contract}:{clarity.encode(event.value).hex()}" if isinstance(event, Print) else repr(event)
 
 
 def block(height: int, *told: Event | Tx, fork: str = "a", parent: str | None = None) -> Block:

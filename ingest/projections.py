@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Table
@@ -20,6 +21,7 @@ _TABLES: dict[type[AnyRow], tuple[Table, str, bool]] = {
 }
 
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
+_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}  # astuple() would copy every field deeply
 _UPSERTS = {kind: upsert_into(table, _NAMES[kind]) for kind, (table, _, _) in _TABLES.items()}
 _SELECTS = {
     kind: f"SELECT {', '.join(_NAMES[kind])} FROM {table.name} WHERE {owner} = ANY($1)"  # noqa: S608 - names of ours
@@ -50,6 +52,6 @@ async def save(connection: Connection, rows: Rows) -> None:
         await connection.execute(_DELETES[kind], keys)
     written: dict[type[AnyRow], list[tuple[Any, ...]]] = {}
     for row in rows.written():
-        written.setdefault(type(row), []).append(astuple(row))
+        written.setdefault(type(row), []).append(_VALUES[type(row)](row))
     for kind, values in written.items():
         await connection.executemany(_UPSERTS[kind], values)

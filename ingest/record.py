@@ -78,8 +78,10 @@ class _Stored:
         return self.place.tx_hash, self.place.source, self.name
 
     @property
-    def order(self) -> tuple[Position, str, str, int]:
-        return self.place.position, self.place.tx_hash, self.place.source, self.place.rank
+    def order(self) -> tuple[Position, str, str, int, str]:
+        """Its place on the chain; what follows decides between forks that both count, until one is rolled back."""
+        place = self.place
+        return place.position, place.tx_hash, place.source, place.rank, place.block.hash
 
 
 async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
@@ -163,8 +165,11 @@ class _Work:
                 outcome.known += 1
                 outcome.results.append((_label(known), "known"))
         due = sorted((it for it in self._blocks[block.ref.hash] if not it.canonical), key=lambda it: it.order)
-        for tx_hash in dict.fromkeys(it.place.tx_hash for it in due):
-            await self._apply_transaction([it for it in due if it.place.tx_hash == tx_hash], at)
+        transactions: dict[str, list[_Stored]] = {}
+        for it in due:
+            transactions.setdefault(it.place.tx_hash, []).append(it)
+        for events in transactions.values():
+            await self._apply_transaction(events, at)
         outcome.applied += len(due)
         outcome.results += [(_label(it), "applied" if it.event else "unknown") for it in due]
         if self._tip is None or block.ref.height > self._tip[0]:
@@ -178,6 +183,7 @@ class _Work:
             event = _read(observed, self._contracts)
         except Misfit as misfit:
             return Unreadable(observed.place, str(misfit), ascii_json(observed.value))
+        self._quarantine.pop(observed.place.event_id, None)  # set aside by this very transaction
         self._keep(
             _Stored(
                 place=observed.place,
@@ -196,26 +202,27 @@ class _Work:
         """Fold one transaction's events as a unit, and say what they did."""
         for stored in due:
             stored.canonical, stored.changed = True, True
-        late = {
-            name
+        behind = {
+            name: end
             for it in due
             for name in it.aggregates
-            if self._folded.get(name, it.place.position) > it.place.position
+            # the same place in two blocks: of two forks, while the one is not rolled back yet
+            if (end := self._folded.get(name)) is not None and end >= it.place.position
         }
-        await self._fold_anew(late)
+        await self._fold_anew(set(behind))
         for stored in due:
             if stored.event is None:
                 continue
-            with self._rows.only(stored.aggregates - late):
+            with self._rows.only(stored.aggregates - behind.keys()):
                 stored.event.fold(self._rows, stored.place)
-            for name in stored.aggregates - late:
+            for name in stored.aggregates - behind.keys():
                 self._folded[name] = stored.place.position
             cause = Cause(
                 stored.place,
                 stored.name,
                 "apply",
                 reapplied=stored.trace in self._reverted,
-                late=bool(stored.aggregates & late),
+                late=any(behind[name] > stored.place.position for name in stored.aggregates & behind.keys()),
             )
             self._say(((cause, it) for it in _once(stored.event.emissions(self._rows, stored.place))), at)
 
@@ -350,12 +357,6 @@ class _Work:
         fresh = [stored for stored in self._events.values() if stored.fresh]
         if fresh:
             await self._connection.executemany(_INSERT_EVENT, [_columns(stored) for stored in fresh])
-            keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
-            if keys:
-                await self._connection.executemany(_INSERT_KEY, keys)
-            # another hook told readably what the first one had told in a way we could not read
-            ids = [it.place.event_id for it in fresh]
-            await self._connection.execute("DELETE FROM quarantine WHERE id = ANY($1)", ids)
         flipped = [it for it in self._events.values() if it.changed and not it.fresh]
         if flipped:
             # a re-applied event keeps reverted_at: it was reverted once, which is what `reapplied` asks
@@ -368,10 +369,11 @@ class _Work:
         await projections.save(self._connection, self._rows)
         if gone := self._refolded - self._folded.keys():
             await self._connection.execute("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
-        if self._folded:
-            await self._connection.executemany(
-                _UPSERT_FOLDED, [(name, *position) for name, position in self._folded.items()]
-            )
+        ids = [it.place.event_id for it in fresh]
+        keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
+        folded = [(name, *position) for name, position in self._folded.items()]
+        if fresh or folded:
+            await self._connection.execute(_BOOKKEEPING, ids, *_lists(keys, 2), *_lists(folded, 4))
         if self._tip_moved and self._tip:
             await self._connection.execute(_UPSERT_TIP, 1, *self._tip)
 
@@ -386,9 +388,20 @@ _HEARD = (
     " WHERE event_id = ANY($1) AND op = 'apply' ORDER BY seq, n"
 )
 _INSERT_EVENT = insert_into(tables.chain_events, _EVENT_COLUMNS)
-_INSERT_KEY = insert_into(tables.event_keys, ("aggregate", "event_id"))
 _INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
-_UPSERT_FOLDED = upsert_into(tables.aggregates, _FOLDED_COLUMNS)
+# One round trip for three tables. The delete is for what another hook told readably, where the first one had told it
+# in a way that we could not read.
+_BOOKKEEPING = """
+WITH readable AS (
+    DELETE FROM quarantine WHERE id = ANY($1)
+), keys AS (
+    INSERT INTO event_keys (aggregate, event_id) SELECT * FROM unnest($2::text[], $3::text[])
+)
+INSERT INTO aggregates (aggregate, block_height, tx_index, event_index)
+SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+ON CONFLICT (aggregate) DO UPDATE SET
+    block_height = excluded.block_height, tx_index = excluded.tx_index, event_index = excluded.event_index
+"""
 _UPSERT_TIP = upsert_into(tables.chain_tip, ("id", "height", "hash", "time"))
 
 
@@ -413,6 +426,11 @@ def _columns(stored: _Stored) -> tuple[object, ...]:
         stored.seen_at,
         stored.reverted_at,
     )
+
+
+def _lists(rows: Sequence[tuple[object, ...]], columns: int) -> list[list[object]]:
+    """A list for each column, as ``unnest`` takes them."""
+    return [[row[column] for row in rows] for column in range(columns)]
 
 
 def _once(emissions: Iterable[Emission]) -> Iterator[Emission]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from shared.database import Connection, insert_into
+from shared.database import Connection
 from shared.domain.entry import Cursor, Emission, Entry, Offset, Spoken
 from shared.tables import outbox
 from shared.wire import Cause, payload, words
@@ -70,14 +70,14 @@ async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> 
             room, name = emission.room, emission.name
             rows.append((seq, n, cause.place.event_id, cause.op, room, name, encoded, moment(draft.at)))
     if rows:
-        await connection.executemany(_INSERT, rows)
+        await connection.copy_records_to_table(outbox.name, columns=_COLUMNS, records=rows)
         await connection.execute("UPDATE outbox_head SET seq = $1, n = $2", offset.seq, offset.n)
     return Head(end.epoch, offset)
 
 
 _HEAD = "SELECT epoch, seq, n FROM outbox_head"
 _LOCKED_HEAD = "SELECT epoch, seq, n FROM outbox_head FOR UPDATE"
-_INSERT = insert_into(outbox, ("seq", "n", "event_id", "op", "room", "name", "payload", "created_at"))
+_COLUMNS = ("seq", "n", "event_id", "op", "room", "name", "payload", "created_at")
 
 
 async def read(connection: Connection, *, after: int, limit: int = 500) -> list[Entry]:

@@ -111,9 +111,10 @@ def _prefix(text: str) -> str:
 
 def _origins(text: str) -> tuple[str, ...]:
     found = _items(text)
-    for origin in found:
+    for origin in found or (text,):  # no origin at all would mean any to Engine.IO
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
+        exact = f"{parts.scheme}://{parts.netloc}" == origin and "*" not in origin
+        if parts.scheme not in ("http", "https") or not parts.netloc or not exact:
             raise ValueError(f"must be exact origins such as https://app.example.com, not {origin!r}")
     return found
 

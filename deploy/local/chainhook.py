@@ -1,8 +1,8 @@
 """Chainhook deliveries in the shapes of the genuine ones, from plain values. Pure.
 
 Say what happened on the chain with ``Block``, ``Tx`` and the events below; ``v1_decoded``, ``v1_raw``, ``v2`` and
-``v2_bare`` write it as the two generations do, with all that a real body carries. Source of every habit imitated
-here: ``chainhook.md`` §2 and §3 and the genuine bodies beside it. Those that break naive receivers:
+``v2_bare`` write it as the two generations do, with all that a real body carries (``docs/chainhook.md``). The habits
+imitated here were read off genuine bodies; those that break naive receivers:
 
 - v1 lists the events of a transaction in any order and counts ``position.index`` over the whole block, other
   people's transactions included; v2 numbers operations from 0 in each transaction, the fee being the first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 INT64_MAX = 2**63 - 1
@@ -37,6 +37,10 @@ class Place:
     source: str  # contract id of a print, ``<asset class>/<mint or burn>`` of an asset event
     rank: int  # ordinal among its source's events in its transaction
     event_index: int
+    event_id: str = field(init=False, repr=False, compare=False)  # kept: a recorded event is asked for it many times
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "event_id", event_id(self.block.hash, self.tx_hash, self.source, self.rank))
 
     @property
     def position(self) -> Position:
@@ -45,10 +49,6 @@ class Place:
     @property
     def contract(self) -> str:
         return self.source.partition("::")[0]
-
-    @property
-    def event_id(self) -> str:
-        return event_id(self.block.hash, self.tx_hash, self.source, self.rank)
 
 
 def event_id(block_hash: str, tx_hash: str, source: str, rank: int) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from shared.domain.clarity import Json
 
-_CURSOR = re.compile(r"([0-9a-f]{8})\.(\d{1,19})-(\d{1,9})")
+_CURSOR = re.compile(r"([0-9a-f]{8})\.([0-9]{1,19})-([0-9]{1,9})")
 
 
 class Offset(NamedTuple):

@@ -14,7 +14,6 @@ from itertools import groupby
 
 from shared.database import Connection
 from shared.domain.entry import Cursor, Emission, Entry, Offset, Spoken
-from shared.tables import outbox
 from shared.wire import Cause, payload, words
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,14 +69,21 @@ async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> 
             room, name = emission.room, emission.name
             rows.append((seq, n, cause.place.event_id, cause.op, room, name, encoded, moment(draft.at)))
     if rows:
-        await connection.copy_records_to_table(outbox.name, columns=_COLUMNS, records=rows)
-        await connection.execute("UPDATE outbox_head SET seq = $1, n = $2", offset.seq, offset.n)
+        await connection.execute(_APPEND, offset.seq, offset.n, *zip(*rows, strict=True))
     return Head(end.epoch, offset)
 
 
 _HEAD = "SELECT epoch, seq, n FROM outbox_head"
 _LOCKED_HEAD = "SELECT epoch, seq, n FROM outbox_head FOR UPDATE"
-_COLUMNS = ("seq", "n", "event_id", "op", "room", "name", "payload", "created_at")
+_APPEND = """
+WITH said AS (
+    INSERT INTO outbox (seq, n, event_id, op, room, name, payload, created_at)
+    SELECT * FROM unnest(
+        $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[], $10::timestamptz[]
+    )
+)
+UPDATE outbox_head SET seq = $1, n = $2
+"""
 
 
 async def read(connection: Connection, *, after: int, limit: int = 500) -> list[Entry]:

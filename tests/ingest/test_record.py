@@ -114,8 +114,10 @@ async def test_hooks_may_tell_of_a_block_in_parts(database: Pool) -> None:
 
 
 async def test_a_transaction_listed_twice_in_one_body_counts_once(database: Pool) -> None:
-    doubled = replace(CREATED, txs=CREATED.txs * 2)
-    assert [(1, 0, 0, 0)] == [counted(it) for it in await tell(database, a_delivery().applies(doubled), form="v2")]
+    whole = block(7, tx(stream_created(), without(stream_withdrawal(), "amount")))
+    doubled = a_delivery().applies(replace(whole, txs=whole.txs * 2))
+    outcomes = await tell(database, doubled, doubled, form="v2")
+    assert [(1, 0, 0, 1), (0, 1, 0, 1)] == [counted(it) for it in outcomes]
 
 
 async def test_an_event_keeps_the_indexes_of_the_delivery_that_brought_it(database: Pool) -> None:
@@ -373,6 +375,24 @@ async def test_a_late_change_of_payer_does_not_undo_a_later_one(database: Pool) 
     assert (DAVE, ALICE) == (row.sender, row.original_sender)
     history = {it.block: (it.old_sender, it.new_sender) for it in await rows(database, tables.stream_sender_history)}
     assert {8: (ALICE, CAROL), 9: (CAROL, DAVE)} == history
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+@pytest.mark.parametrize("together", [False, True])
+async def test_of_two_forks_that_both_count_the_order_of_arrival_decides_nothing(
+    database: Pool, order: tuple[int, ...], together: bool
+) -> None:
+    """So it is between one hook's apply of the new block and another hook's rollback of the old one."""
+    forks = [block(8, stream_sender_updated(new=it), stream_withdrawal(), fork=it) for it in (BOB, CAROL, DAVE)]
+    await tell(database, a_delivery().applies(CREATED))
+    await tell(database, *(a_delivery().applies(forks[it]) for it in order), together=together)
+    events = await rows(database, tables.chain_events)
+    streams, changes, _ = fold_from_scratch(events)
+    assert streams == [_of(Stream, it) for it in await rows(database, tables.streams)]
+    assert changes == [_of(StreamSender, it) for it in await rows(database, tables.stream_sender_history)]
+    assert {False} == {it["meta"]["late"] for *_, it in await emissions(database) if it["meta"]["txIndex"] == 1}
+    await tell(database, a_delivery().rolls_back(forks[0], forks[2]), together=together)
+    assert (CAROL, 1) == ((row := await stream(database)).sender, row.withdrawal_count)
 
 
 # -- the outbox

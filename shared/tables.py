@@ -6,7 +6,8 @@ so that an emission is encoded once in its life.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
@@ -31,18 +31,8 @@ SCHEMA: Final = 1  # number of the newest migration; a process needs at least it
 metadata = MetaData()
 
 
-class Uint(TypeDecorator[int]):
-    """A Clarity uint of up to 128 bits: ``numeric(39,0)`` in Postgres, ``int`` here, exact both ways."""
-
-    impl = Numeric(39, 0)
-    cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: Any) -> int | None:
-        return None if value is None else int(value)
-
-
-def _amount(name: str, *, nullable: bool = True) -> Column[int]:
-    return Column(name, Uint(), nullable=nullable)
+def _amount(name: str) -> Column[Decimal]:
+    return Column(name, Numeric(39, 0))
 
 
 def _stamp() -> tuple[Column[str], Column[int]]:
@@ -160,7 +150,7 @@ streams = Table(
     _amount("amount"),
     _amount("start_block"),
     _amount("end_block"),
-    _amount("withdrawn", nullable=False),
+    Column("withdrawn", Numeric, nullable=False),  # a sum of uints: without a bound
     Column("withdrawal_count", BigInteger, nullable=False),
     Column("last_withdrawal_block", BigInteger),
     Column("status", Text, nullable=False),

@@ -99,7 +99,7 @@ def upgrade() -> None:
         sa.Column("amount", amount),
         sa.Column("start_block", amount),
         sa.Column("end_block", amount),
-        sa.Column("withdrawn", amount, nullable=False),
+        sa.Column("withdrawn", sa.Numeric, nullable=False),  # a sum: without a bound
         sa.Column("withdrawal_count", sa.BigInteger, nullable=False),
         sa.Column("last_withdrawal_block", sa.BigInteger),
         sa.Column("status", sa.Text, nullable=False),

@@ -395,6 +395,13 @@ async def test_of_two_forks_that_both_count_the_order_of_arrival_decides_nothing
     assert (CAROL, 1) == ((row := await stream(database)).sender, row.withdrawal_count)
 
 
+async def test_withdrawals_that_add_up_beyond_128_bits_are_added_up(database: Pool) -> None:
+    most = 2**128 - 1
+    for height in (8, 9, 10):
+        await tell(database, a_delivery().applies(block(height, stream_withdrawal(amount=most))))
+    assert 3 * most == (await stream(database)).withdrawn
+
+
 # -- the outbox
 
 

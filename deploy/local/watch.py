@@ -44,18 +44,21 @@ class Viewer:
 
     async def run(self) -> None:
         """Watch until cancelled; the node may come and go."""
-        try:
-            while True:
-                try:
-                    await self._socket.connect(self._url, transports=["websocket"])
-                    break
-                except socketio.exceptions.ConnectionError as failed:
-                    print(f"{self._url} does not answer yet ({failed})", flush=True)
-                    await asyncio.sleep(2)
-            await self._socket.wait()
-        finally:
-            self._leaving = True
-            await self._socket.disconnect()
+        async with aiohttp.ClientSession() as session:
+            # a session of ours: the library's own stays open where it is cancelled
+            self._socket.eio.http, self._socket.eio.external_http = session, True
+            try:
+                while True:
+                    try:
+                        await self._socket.connect(self._url, transports=["websocket"])
+                        break
+                    except socketio.exceptions.ConnectionError as failed:
+                        print(f"{self._url} does not answer yet ({failed})", flush=True)
+                        await asyncio.sleep(2)
+                await self._socket.wait()
+            finally:
+                self._leaving = True
+                await self._socket.disconnect()
 
     async def _connected(self) -> None:
         print(f"connected to {self._url}", flush=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import uvicorn
 from starlette.types import ASGIApp
 
+from ingest.broadcast import Speaker
 from ingest.http import web_app
 from ingest.janitor import keep_tidy
 from ingest.recorder import Recorder
@@ -38,6 +39,7 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
     ):
         relay = Relay(database, redis, common.redis_prefix, settings.feed_max_entries)
         recorder = Recorder(database, settings.contracts, common.network, settings.store_wait_s, relay.wake)
+        speaker = Speaker(database, settings.store_wait_s, relay.wake)
 
         async def check() -> Mapping[str, str]:
             return {"process": "draining" if stop.is_set() else "ok", **await neighbours(database, redis)}
@@ -47,7 +49,7 @@ async def run(settings: IngestSettings, stop: asyncio.Event) -> None:
             tasks.create_task(relay.run(), name="relay"),
             tasks.create_task(keep_tidy(database, settings.outbox_retention_days), name="janitor"),
         ]
-        server = _Server(web_app(settings, recorder, check), common.drain_s)
+        server = _Server(web_app(settings, recorder, check, speaker), common.drain_s)
         log.info("ingest listens", extra={"host": common.host, "port": common.port})
         tasks.create_task(server.stop_on(stop), name="stopper")
         await server.serve(sockets=[listener])

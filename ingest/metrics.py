@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 DELIVERIES: Final = Counter("bitpay_deliveries_total", "Chainhook deliveries by HTTP status", ["status"])
+BROADCASTS: Final = Counter("bitpay_broadcasts_total", "Broadcasts by HTTP status", ["status"])
 EVENTS: Final = Counter("bitpay_events_total", "Chain events by name and what became of them", ["name", "result"])
 RECORD_SECONDS: Final = Histogram(
     "bitpay_record_seconds",

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from shared.database import Connection
 from shared.domain.entry import Cursor, Emission, Entry, Offset, Spoken
-from shared.wire import Cause, payload, words
+from shared.wire import Broadcast, Cause, payload, words
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -36,7 +36,7 @@ class Head:
 class Draft:
     """What one entry will say, before it has a number."""
 
-    spoken: tuple[tuple[Cause, Emission], ...]
+    spoken: tuple[tuple[Cause | Broadcast, Emission], ...]
     at: int  # unix µs, when what it speaks of reached us
 
 
@@ -67,7 +67,7 @@ async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> 
             offset = Offset(seq, n)
             encoded = payload(emission, cause, offset).decode()
             room, name = emission.room, emission.name
-            rows.append((seq, n, cause.place.event_id, cause.op, room, name, encoded, moment(draft.at)))
+            rows.append((seq, n, cause.id, cause.op, room, name, encoded, moment(draft.at)))
     if rows:
         await connection.execute(_APPEND, offset.seq, offset.n, *zip(*rows, strict=True))
     return Head(end.epoch, offset)
@@ -101,6 +101,16 @@ async def read(connection: Connection, *, after: int, limit: int = 500) -> list[
             yield Entry(seq, microseconds(parts[0]["created_at"]), tuple(spoken))
 
     return list(entries())
+
+
+async def broadcast_of(connection: Connection, event_id: str) -> tuple[Offset, Spoken] | None:
+    """The broadcast with this id and where it stands; None where there is no such entry (any more)."""
+    row = await connection.fetchrow(
+        "SELECT seq, n, room, name, payload::text FROM outbox WHERE event_id = $1 AND op = $2", event_id, Broadcast.op
+    )
+    if row is None:
+        return None
+    return Offset(row["seq"], row["n"]), Spoken(row["room"], words(row["name"], row["payload"].encode()))
 
 
 async def written_at(connection: Connection, seq: int) -> int | None:

@@ -165,6 +165,7 @@ class IngestSettings:
     common: Common
     contracts: Contracts
     secrets: tuple[bytes, ...]
+    broadcast_tokens: tuple[bytes, ...]  # none: nobody may broadcast
     webhook_max_bytes: int
     store_wait_s: int
     outbox_retention_days: int
@@ -179,6 +180,7 @@ def ingest_settings(environ: Mapping[str, str]) -> IngestSettings:
         common=common,
         contracts=_contracts(read, common.network or "testnet"),
         secrets=read.read("CHAINHOOK_SECRET_TOKEN", None, _secrets(1)),
+        broadcast_tokens=read.read("BROADCAST_TOKEN", "", _optional_secrets),
         webhook_max_bytes=read.read("WEBHOOK_MAX_BYTES", "41943040", _whole(1024, 2**31 - 1)),
         store_wait_s=read.read("STORE_WAIT_S", "20", _whole(1, 600)),
         outbox_retention_days=read.read("OUTBOX_RETENTION_DAYS", "90", _whole(1, 36500)),
@@ -230,6 +232,11 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
     return settings
 
 
+def is_address_of(network: str, text: str) -> bool:
+    """Whether this is the canonical text of an account of that network; a contract is none."""
+    return "." not in text and is_principal(text) and parse_address(text)[0] in VERSIONS[network]
+
+
 def database_url(environ: Mapping[str, str]) -> str:
     """The one variable that migrations need. Raises ``BadSettings``."""
     read = _Reader(environ)
@@ -270,4 +277,4 @@ def _contracts(read: _Reader, network: str) -> Contracts:
 
 def _is_contract_of(network: str, text: str) -> bool:
     account, dot, _ = text.partition(".")
-    return bool(dot) and is_principal(text) and parse_address(account)[0] in VERSIONS[network]
+    return bool(dot) and is_principal(text) and is_address_of(network, account)

@@ -7,6 +7,7 @@ behind it and a frame around it without ever decoding it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -25,9 +26,13 @@ class Cause:
 
     place: Place
     event: str
-    op: str  # apply or rollback
+    op: Literal["apply", "rollback"]
     reapplied: bool = False
     late: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.place.event_id
 
     def facts(self) -> dict[str, Json]:
         """The four facts of the chain that end every ``data``."""
@@ -39,11 +44,45 @@ class Cause:
             "timestamp": block.time,
         }
 
+    def origin(self) -> dict[str, Json]:
+        """What ``meta`` says about where it comes from."""
+        return {
+            "event": self.event,
+            "contract": self.place.contract,
+            "txIndex": self.place.tx_index,
+            "eventIndex": self.place.event_index,
+            "reapplied": self.reapplied,
+            "late": self.late,
+        }
 
-def payload(emission: Emission, cause: Cause, offset: Offset) -> bytes:
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """What an entry speaks of where nothing happened on the chain: somebody's own words."""
+
+    id: str
+    op: ClassVar[Literal["broadcast"]] = "broadcast"
+
+    def facts(self) -> dict[str, Json]:
+        """None."""
+        return {}
+
+    def origin(self) -> dict[str, Json]:
+        """The keys of ``Cause``'s; nothing of the chain stands behind them."""
+        return {
+            "event": None,
+            "contract": None,
+            "txIndex": None,
+            "eventIndex": None,
+            "reapplied": False,
+            "late": False,
+        }
+
+
+def payload(emission: Emission, cause: Cause | Broadcast, offset: Offset) -> bytes:
     """The encoded envelope ``{type, role?, data, meta}`` of one emission."""
-    data = {**emission.data, **cause.facts()}
-    envelope: dict[str, Json] = {"type": emission.type}
+    data: dict[str, object] = {**emission.data, **cause.facts()}
+    envelope: dict[str, object] = {"type": emission.type}
     if emission.role is not None:
         envelope["role"] = emission.role
     if emission.name.startswith(_FLAT):
@@ -52,15 +91,10 @@ def payload(emission: Emission, cause: Cause, offset: Offset) -> bytes:
     envelope["meta"] = {
         "v": 1,
         "offset": str(offset),
-        "id": cause.place.event_id,
+        "id": cause.id,
         "room": emission.room,
         "op": cause.op,
-        "event": cause.event,
-        "contract": cause.place.contract,
-        "txIndex": cause.place.tx_index,
-        "eventIndex": cause.place.event_index,
-        "reapplied": cause.reapplied,
-        "late": cause.late,
+        **cause.origin(),
     }
     return encode(envelope)
 
@@ -68,3 +102,9 @@ def payload(emission: Emission, cause: Cause, offset: Offset) -> bytes:
 def words(name: str, encoded_payload: bytes) -> bytes:
     """``"name",payload`` of an emission whose payload is encoded already."""
     return encode(name) + b"," + encoded_payload
+
+
+def name_and_data(spoken: bytes) -> tuple[str, Json]:
+    """The name and the ``data`` of what ``words`` made."""
+    name, envelope = msgspec.json.decode(b"[" + spoken + b"]")
+    return name, envelope["data"]

@@ -64,6 +64,7 @@ INGEST: dict[str, Row] = {
     **BOTH,
     "PORT": whole("common.port", 3000, 1, 65535),
     "CHAINHOOK_SECRET_TOKEN": ("secrets", (b"secret",), dict(SECRETS), [",", " , "]),
+    "BROADCAST_TOKEN": ("broadcast_tokens", (), dict(SECRETS), []),
     "WEBHOOK_MAX_BYTES": whole("webhook_max_bytes", 41943040, 1024, 2**31 - 1),
     "STORE_WAIT_S": whole("store_wait_s", 20, 1, 600),
     "OUTBOX_RETENTION_DAYS": whole("outbox_retention_days", 90, 1, 36500),

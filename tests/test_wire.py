@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.domain.entry import Emission, Offset
-from shared.wire import Cause, payload, words
+from shared.wire import Broadcast, Cause, name_and_data, payload, words
 from tests.domain.places import at
 
 FACTS = {"txHash": at().tx_hash, "blockHeight": 7, "blockHash": at().block.hash, "timestamp": at().block.time}
@@ -39,6 +39,29 @@ def test_an_envelope_has_type_role_data_and_meta() -> None:
         "reapplied": True,
         "late": True,
     }
+
+
+def test_a_broadcast_has_the_same_envelope_and_nothing_of_the_chain() -> None:
+    encoded = payload(Emission("global", "notice", "notice", {"z": 1, "a": None}), Broadcast("ab" * 16), Offset(7, 0))
+    found = json.loads(encoded)
+    assert ["type", "data", "meta"] == list(found)
+    assert ("notice", {"z": 1, "a": None}) == (found["type"], found["data"])
+    assert found["meta"] == {
+        "v": 1,
+        "offset": "7-0",
+        "id": "ab" * 16,
+        "room": "global",
+        "op": "broadcast",
+        "event": None,
+        "contract": None,
+        "txIndex": None,
+        "eventIndex": None,
+        "reapplied": False,
+        "late": False,
+    }
+    chain = envelope(Emission("stream:7", "stream:odd", "odd", {}))
+    assert list(chain["meta"]) == list(found["meta"])  # type: ignore[call-overload]
+    assert ("notice", {"z": 1, "a": None}) == name_and_data(words("notice", encoded))
 
 
 def test_only_user_rooms_know_roles() -> None:

@@ -83,7 +83,7 @@ class Snapshots:
             rows = [Stream(*row) for row in found]
             page = rows[:limit]
             following = str(page[-1].stream_id) if len(rows) > limit else None
-            data: list[Json] = [stream_view(row) | vesting(row, now.height) for row in page]
+            data = [{**stream_view(row), **vesting(row, now.height)} for row in page]
             return _answer(request, now, {**now.head(), "data": data, "next": following})
 
     async def stream(self, request: web.Request) -> web.Response:
@@ -96,8 +96,8 @@ class Snapshots:
             if row is None:
                 return refusal(404, "NOT_FOUND", f"there is no stream {stream_id}", asOf=str(now.cursor))
             stream = Stream(*row)
-            data: Json = {
-                "stream": stream_view(stream) | vesting(stream, now.height),
+            data = {
+                "stream": {**stream_view(stream), **vesting(stream, now.height)},
                 "nfts": {"obligation": None, "recipient": None},
                 "listing": None,
                 "purchase": None,

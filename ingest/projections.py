@@ -2,55 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Table
 
-from shared.database import Connection, upsert_into
-from shared.domain.rows import AnyRow, Rows, Stream, StreamSender
-from shared.tables import stream_sender_history, streams
+from shared import tables
+from shared.database import Connection, insert_into, upsert_into
+from shared.domain import rows as r
+from shared.domain.rows import AnyRow, Ref, id_of
+from shared.domain.workset import Rows
 
-# Every row class: its table, the column that names its aggregate, and whether a fold looks at the row again. Rows of
-# history are only written; they are loaded where their aggregate is folded anew.
-_TABLES: dict[type[AnyRow], tuple[Table, str, bool]] = {
-    Stream: (streams, "stream_id", True),
-    StreamSender: (stream_sender_history, "stream_id", False),
+R = TypeVar("R", bound=AnyRow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Where the rows of a class are. ``of`` is the kind of aggregate that owns them.
+
+    ``owner`` is the column that names the one aggregate of that kind, where there are many. ``read`` says which rows a
+    fold or an emission looks at: all of the aggregate (empty), those that fit a condition, or none (None): those are
+    loaded only where their aggregate is folded anew, or where an event names them.
+    """
+
+    table: Table
+    of: str
+    owner: str = ""
+    read: str | None = None
+
+
+_STORED: dict[type, _Stored] = {
+    r.Stream: _Stored(tables.streams, "stream", "stream_id", ""),
+    r.StreamSender: _Stored(tables.stream_sender_history, "stream", "stream_id"),
+    r.Nft: _Stored(tables.nfts, "stream", "stream_id", ""),
+    r.NftTransfer: _Stored(tables.nft_transfers, "stream", "stream_id"),
+    r.Listing: _Stored(tables.market_listings, "stream", "stream_id", ""),
+    r.PriceChange: _Stored(tables.market_price_history, "stream", "stream_id"),
+    r.Purchase: _Stored(tables.market_purchases, "stream", "stream_id", "status = 'pending'"),
+    r.Sale: _Stored(tables.market_sales, "market"),
+    r.MarketState: _Stored(tables.market_state, "market", read=""),
+    r.MarketBackend: _Stored(tables.market_backends, "market"),
+    r.TreasuryState: _Stored(tables.treasury_state, "treasury", read=""),
+    r.TreasuryFee: _Stored(tables.treasury_fees, "treasury"),
+    r.TreasuryTransfer: _Stored(tables.treasury_transfers, "treasury"),
+    r.RecipientTotal: _Stored(tables.treasury_recipient_totals, "treasury"),
+    r.TreasuryAdmin: _Stored(tables.treasury_admins, "treasury", read=""),
+    r.Proposal: _Stored(tables.treasury_proposals, "proposal", "proposal_id", ""),
+    r.AccessRole: _Stored(tables.access_roles, "access", read="kind = 'admin'"),
+    r.AccessContract: _Stored(tables.access_contracts, "access"),
+    r.ProtocolState: _Stored(tables.protocol_state, "access", read=""),
+    r.ConfigChange: _Stored(tables.config_changes, "", "scope"),
 }
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _STORED}
 _VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}  # astuple() would copy every field deeply
-_UPSERTS = {kind: upsert_into(table, _NAMES[kind]) for kind, (table, _, _) in _TABLES.items()}
+_UPSERTS = {kind: upsert_into(stored.table, _NAMES[kind]) for kind, stored in _STORED.items()}
 _SELECTS = {
-    kind: f"SELECT {', '.join(_NAMES[kind])} FROM {table.name} WHERE {owner} = ANY($1)"  # noqa: S608 - names of ours
-    for kind, (table, owner, _) in _TABLES.items()
+    kind: f"SELECT {', '.join(_NAMES[kind])} FROM {stored.table.name}"  # noqa: S608 - names of ours, here and below
+    for kind, stored in _STORED.items()
 }
-_DELETES = {
-    kind: f"DELETE FROM {table.name} WHERE {next(iter(table.primary_key)).name} = ANY($1)"  # noqa: S608
-    for kind, (table, _, _) in _TABLES.items()
-}
+_KEYS = {kind: [column.name for column in stored.table.primary_key] for kind, stored in _STORED.items()}
 
 
-async def load(connection: Connection, aggregates: Iterable[str], *, history: bool = False) -> list[AnyRow]:
-    """The rows of these aggregates; with ``history`` also those that a fold never looks at."""
-    stream_ids = [int(key) for kind, _, key in (name.partition(":") for name in aggregates) if kind == "stream"]
+async def load(
+    connection: Connection, aggregates: Iterable[str], looked_up: Collection[Ref] = (), *, history: bool = False
+) -> list[AnyRow]:
+    """The rows of these aggregates that a fold looks at, or with ``history`` all of them, and those looked up."""
+    owners: dict[str, list[Any]] = {}
+    for name in aggregates:
+        kind = name.partition(":")[0]
+        owners.setdefault(kind, []).append(id_of(name) if ":" in name else name)
+    of_scope = [name for name in ("market", "treasury") if name in owners]
     found: list[AnyRow] = []
-    for kind, (_, _, current) in _TABLES.items():
-        if stream_ids and (current or history):
-            found += [kind(*row) for row in await connection.fetch(_SELECTS[kind], stream_ids)]
+    shown = {"treasury"} if "proposal" in owners and "treasury" not in owners else set()
+    for row_class, stored in _STORED.items():
+        if history and (stored.of in owners or (not stored.of and of_scope)):
+            where = f" WHERE {stored.owner} = ANY($1)" if stored.owner else ""
+            arguments = [owners.get(stored.of, of_scope)] if stored.owner else []
+        elif stored.read is not None and (stored.of in owners or stored.of in shown):
+            conditions = [f"{stored.owner} = ANY($1)"] if stored.owner else []
+            conditions += [stored.read] if stored.read else []
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            arguments = [owners[stored.of]] if stored.owner else []
+        elif keys := [key for it, key in looked_up if it is row_class]:
+            where, arguments = f" WHERE {_KEYS[row_class][0]} = ANY($1)", [keys]
+        else:
+            continue
+        rows = await connection.fetch(_SELECTS[row_class] + where, *arguments)
+        found += [read(row_class, row) for row in rows]
     return found
+
+
+def read(kind: type[R], record: Iterable[Any]) -> R:
+    """A row of that class from its columns, in the order of its fields."""
+    if kind is r.Proposal:  # the one that has a list
+        record = (tuple(value) if isinstance(value, list) else value for value in record)
+    return kind(*record)
+
+
+async def begin(connection: Connection, genesis: Iterable[AnyRow]) -> None:
+    """Write the rows that are true before the first event, where they are not there yet."""
+    for row in genesis:
+        kind = type(row)
+        statement = insert_into(_STORED[kind].table, _NAMES[kind], "ON CONFLICT DO NOTHING")
+        await connection.execute(statement, *_VALUES[kind](row))
 
 
 async def save(connection: Connection, rows: Rows) -> None:
     """Write what the fold changed, one statement a table."""
-    gone: dict[type[AnyRow], list[int | str]] = {}
+    gone: dict[type, list[tuple[Any, ...]]] = {}
     for row in rows.gone():
-        gone.setdefault(type(row), []).append(row.key)
+        gone.setdefault(type(row), []).append(row.key if isinstance(row.key, tuple) else (row.key,))
     for kind, keys in gone.items():
-        await connection.execute(_DELETES[kind], keys)
-    written: dict[type[AnyRow], list[tuple[Any, ...]]] = {}
+        same = " AND ".join(f"{name} = ${i}" for i, name in enumerate(_KEYS[kind], 1))
+        await connection.executemany(f"DELETE FROM {_STORED[kind].table.name} WHERE {same}", keys)  # noqa: S608
+    written: dict[type, list[tuple[Any, ...]]] = {}
     for row in rows.written():
         written.setdefault(type(row), []).append(_VALUES[type(row)](row))
     for kind, values in written.items():

@@ -13,8 +13,8 @@ start and written at its end, except the past of an aggregate that has to be fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +28,11 @@ from shared.domain.catalogue import read_event
 from shared.domain.chain import BlockRef, Contracts, Place, Position
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Misfit
+from shared.domain.fold import fold, fold_anew, last_of_streams, settle_all
+from shared.domain.listing import derived
 from shared.domain.reorg import Told, compensation, reverted
-from shared.domain.rows import Rows
+from shared.domain.rows import Ref, genesis, id_of
+from shared.domain.workset import Happened, Rows, Step, Unit, View
 from shared.outbox import Draft, Head, moment
 from shared.wire import Cause
 
@@ -73,6 +76,11 @@ class _Stored:
         return self.event.aggregates if self.event else frozenset()
 
     @property
+    def happened(self) -> Happened | None:
+        """The event in its place, if the catalogue knows it."""
+        return Happened(self.place, self.event) if self.event else None
+
+    @property
     def trace(self) -> tuple[str, str, str]:
         """What it is in whichever block: its transaction, contract and name."""
         return self.place.tx_hash, self.place.source, self.name
@@ -104,10 +112,11 @@ class _Work:
         self._events: dict[str, _Stored] = {}
         self._blocks: dict[str, list[_Stored]] = {}
         self._reverted: set[tuple[str, str, str]] = set()
-        self._rows = Rows()
+        self._rows = Rows(genesis(contracts))
         self._folded: dict[str, Position] = {}
         self._refolded: set[str] = set()
         self._quarantine: dict[str, tuple[object, ...]] = {}
+        self._aside: dict[str, tuple[int, int]] = {}
         self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
         self.drafts: list[Draft] = []
@@ -129,13 +138,17 @@ class _Work:
                 work._reverted.add(stored.trace)
             if stored.place.block.hash in work._blocks:
                 work._keep(stored)
-        touched = {name for stored in work._events.values() for name in stored.aggregates}
-        for event in applied:
-            touched |= _aggregates(event, contracts)
+        typed = [it.event for it in work._events.values() if it.event]
+        typed += [event for it in applied if (event := _event(it, contracts))]
+        touched = {name for event in typed for name in event.aggregates}
         if touched:
             for row in await connection.fetch(_FOLDED, list(touched)):
                 work._folded[row[0]] = Position(*row[1:])
-            work._rows.load(await projections.load(connection, touched))
+            looked_up: set[Ref] = {ref for event in typed for ref in event.looks_up}
+            work._rows.load(await projections.load(connection, touched, looked_up))
+        if work._events:  # told before: perhaps in part unreadable, and then its places were given then
+            asides = await connection.fetch(_ASIDE, list(work._blocks))
+            work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
         tip = await connection.fetchrow("SELECT height, hash, time FROM chain_tip")
         work._tip = (tip["height"], tip["hash"], tip["time"]) if tip else None
         return work
@@ -183,9 +196,12 @@ class _Work:
             event = _read(observed, self._contracts)
         except Misfit as misfit:
             return Unreadable(observed.place, str(misfit), ascii_json(observed.value))
+        tx_index, event_index = self._aside.get(
+            observed.place.event_id, (observed.place.tx_index, observed.place.event_index)
+        )
         self._keep(
             _Stored(
-                place=observed.place,
+                place=replace(observed.place, tx_index=tx_index, event_index=event_index),
                 kind=observed.kind,
                 name=observed.name,
                 value=observed.value,
@@ -201,29 +217,73 @@ class _Work:
         """Fold one transaction's events as a unit, and say what they did."""
         for stored in due:
             stored.canonical, stored.changed = True, True
+        first = due[0].place
+        whole = [
+            it
+            for it in self._blocks[first.block.hash]
+            if it.canonical and it.event and it.place.tx_hash == first.tx_hash
+        ]
+        whole.sort(key=lambda it: it.order)
+        known = [it for it in due if it.event]
+        if not known:
+            return
+        transaction = [happened for it in whole if (happened := it.happened)]
+        ends = {name: self._folded.get(name) for it in known for name in it.aggregates}
         behind = {
-            name: end
-            for it in due
+            name
+            for it in known
             for name in it.aggregates
             # the same place in two blocks: of two forks, while the one is not rolled back yet
-            if (end := self._folded.get(name)) is not None and end >= it.place.position
+            if (end := ends[name]) is not None and end >= it.place.position
         }
-        await self._fold_anew(set(behind))
-        for stored in due:
-            if stored.event is None:
-                continue
-            with self._rows.only(stored.aggregates - behind.keys()):
-                stored.event.fold(self._rows, stored.place)
-            for name in stored.aggregates - behind.keys():
-                self._folded[name] = stored.place.position
-            cause = Cause(
-                stored.place,
-                stored.name,
-                "apply",
-                reapplied=stored.trace in self._reverted,
-                late=any(behind[name] > stored.place.position for name in stored.aggregates & behind.keys()),
-            )
-            self._say(((cause, it) for it in _once(stored.event.emissions(self._rows, stored.place))), at)
+        if len(whole) > len(known):  # told in parts: what its events say of each other may have changed
+            behind = {name for it in whole for name in it.aggregates}
+        ids = {it.place.event_id for it in known}
+        with self._rows.unit() as unit:
+            unit.step()
+            steps = await self._fold_anew(behind, unit, ids)
+            fresh = frozenset(name for it in known for name in it.aggregates) - behind
+            for it in known:
+                if mine := it.aggregates & fresh:
+                    number = unit.step()
+                    steps.setdefault(it.place.event_id, number)
+                    assert it.happened is not None
+                    fold(self._rows, it.happened, transaction, mine)
+                    for name in mine:
+                        self._folded[name] = it.place.position
+            unit.step()
+            settle_all(self._rows, transaction, fresh)
+            self._say_transaction(known, transaction, unit, steps, behind, ends, at)
+
+    def _say_transaction(
+        self,
+        known: Sequence[_Stored],
+        transaction: Sequence[Happened],
+        unit: Unit,
+        steps: Mapping[str, int],
+        behind: set[str],
+        ends: Mapping[str, Position | None],
+        at: int,
+    ) -> None:
+        """One entry an event. What a listing became without a print is said with the stream's last event."""
+        begin, end = unit.after(-1), View(self._rows, {})
+        told = begin
+        said: list[tuple[_Stored, Cause, list[Emission]]] = []
+        for it in known:
+            assert it.event is not None
+            number = steps[it.place.event_id]
+            now = end if it.aggregates & behind else unit.after(number)
+            step = Step(it.place, now, unit.after(number - 1), told, end, transaction)
+            late = any(last is not None and last > it.place.position for last in map(ends.get, it.aggregates))
+            cause = Cause(it.place, it.name, "apply", reapplied=it.trace in self._reverted, late=late)
+            said.append((it, cause, list(_once(it.event.emissions(step)))))
+            told = now
+        own = [emission for _, _, emissions in said for emission in emissions]
+        for name in last_of_streams(happened for it in known if (happened := it.happened)):
+            entry = next(emissions for it, _, emissions in reversed(said) if name in it.aggregates)
+            entry += derived(id_of(name), begin, end, own)
+        for _, cause, emissions in said:
+            self._say(((cause, emission) for emission in emissions), at)
 
     # -- roll back
 
@@ -243,23 +303,25 @@ class _Work:
         touched = {name for stored in gone for name in stored.aggregates}
         if not touched:
             return
-        before = self._rows.copy()
-        await self._fold_anew(touched)
-        heard = await self._heard({stored.place.event_id for stored in gone})
-        for stored in gone:
-            told = heard.get(stored.place.event_id, ())
-            cause = Cause(stored.place, stored.name, "rollback", reapplied=False)
-            if stored.event:
-                said = reverted(stored.event, stored.name, stored.place, told, self._rows)
-                self._say(((cause, emission) for emission in said), incoming.at)
-        earliest = {name: stored for stored in gone for name in sorted(stored.aggregates)}  # descending: the last wins
-        self._say(
-            (
-                (Cause(earliest[name].place, earliest[name].name, "rollback"), emission)
-                for name, emission in compensation(sorted(touched), before, self._rows)
-            ),
-            incoming.at,
-        )
+        with self._rows.unit() as unit:
+            unit.step()
+            await self._fold_anew(touched, unit)
+            before, after = unit.after(-1), View(self._rows, {})
+            heard = await self._heard({stored.place.event_id for stored in gone})
+            for stored in gone:
+                told = heard.get(stored.place.event_id, ())
+                cause = Cause(stored.place, stored.name, "rollback", reapplied=False)
+                if stored.event:
+                    said = reverted(stored.event, stored.place, told, after)
+                    self._say(((cause, emission) for emission in said), incoming.at)
+            earliest = {name: it for it in gone for name in it.aggregates}  # descending: the last wins
+            self._say(
+                (
+                    (Cause(earliest[name].place, earliest[name].name, "rollback"), emission)
+                    for name, emission in compensation(touched, before, after)
+                ),
+                incoming.at,
+            )
 
     async def _heard(self, event_ids: set[str]) -> dict[str, tuple[Told, ...]]:
         """Who heard of these events when they were last applied, in the order of then."""
@@ -276,28 +338,31 @@ class _Work:
 
     # -- fold
 
-    async def _fold_anew(self, names: set[str]) -> None:
-        """Fold aggregates from genesis: from the canonical events of the database and of the blocks at hand."""
+    async def _fold_anew(self, names: Collection[str], unit: Unit, watched: Collection[str] = ()) -> dict[str, int]:
+        """Fold aggregates from genesis: from the canonical events of the database and of the blocks at hand.
+
+        Returns the number of the step that each watched event took.
+        """
         if not names:
-            return
-        self._rows.load(await projections.load(self._connection, names, history=True))
-        past = await self._select(
-            "canonical AND NOT block_hash = ANY($1)"
-            " AND id IN (SELECT event_id FROM event_keys WHERE aggregate = ANY($2))",
-            list(self._blocks),
-            list(names),
-        )
-        here = [it for it in self._events.values() if it.canonical and it.aggregates & names]
-        self._rows.forget(frozenset(names))
-        for name in names:
+            return {}
+        aggregates = frozenset(names)
+        self._rows.load(await projections.load(self._connection, aggregates, history=True))
+        past = await self._select(_OF_AGGREGATES, list(self._blocks), list(aggregates))
+        here = [it for it in self._events.values() if it.canonical and it.event]
+        canonical = [it for stored in sorted((*past, *here), key=lambda it: it.order) if (it := stored.happened)]
+        for name in aggregates:
             self._folded.pop(name, None)
-        self._refolded |= names
-        with self._rows.only(frozenset(names)):
-            for stored in sorted((*past, *here), key=lambda it: it.order):
-                assert stored.event is not None
-                stored.event.fold(self._rows, stored.place)
-                for name in stored.aggregates & names:
-                    self._folded[name] = stored.place.position
+        self._refolded |= aggregates
+        steps: dict[str, int] = {}
+        apart = False
+        for place, event in fold_anew(self._rows, canonical, aggregates):
+            if apart or place.event_id in watched:
+                number = unit.step()
+            if apart := place.event_id in watched:
+                steps[place.event_id] = number
+            for name in event.aggregates & aggregates:
+                self._folded[name] = place.position
+        return steps
 
     # -- what is at hand
 
@@ -319,6 +384,8 @@ class _Work:
             place.tx_hash,
             place.source,
             place.rank,
+            place.tx_index,
+            place.event_index,
             reason,
             fault.raw,
             moment(at),
@@ -378,13 +445,30 @@ class _Work:
 
 _EVENT_COLUMNS = tuple(column.name for column in tables.chain_events.c)
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
-_QUARANTINE_COLUMNS = ("id", "block_hash", "block_height", "tx_hash", "source", "rank", "reason", "raw", "seen_at")
+_QUARANTINE_COLUMNS = (
+    "id",
+    "block_hash",
+    "block_height",
+    "tx_hash",
+    "source",
+    "rank",
+    "tx_index",
+    "event_index",
+    "reason",
+    "raw",
+    "seen_at",
+)
 _SELECT = f"SELECT {', '.join(_EVENT_COLUMNS)} FROM chain_events"  # noqa: S608 - names of ours, here and below
 _FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' ORDER BY seq, n"
 )
+# The events of aggregates with all others of their transactions, but for those of blocks that are at hand.
+_OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_hash) IN (
+    SELECT it.block_hash, it.tx_hash FROM event_keys JOIN chain_events it ON it.id = event_id WHERE aggregate = ANY($2)
+)"""
+_ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = ANY($1)"
 _INSERT_EVENT = insert_into(tables.chain_events, _EVENT_COLUMNS)
 _INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
 # One round trip for four tables: of a small delivery's time most goes into round trips. The delete is for what another
@@ -446,12 +530,11 @@ def _read(observed: Readable, contracts: Contracts) -> Event | None:
     return read_event(contracts.role_of(observed.place.contract) or "", observed.name, observed.value)
 
 
-def _aggregates(observed: Readable | Unreadable, contracts: Contracts) -> frozenset[str]:
+def _event(observed: Readable | Unreadable, contracts: Contracts) -> Event | None:
     try:
-        event = _read(observed, contracts) if isinstance(observed, Readable) else None
+        return _read(observed, contracts) if isinstance(observed, Readable) else None
     except Misfit:
-        return frozenset()
-    return event.aggregates if event else frozenset()
+        return None
 
 
 def _label(stored: _Stored) -> str:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ingest import projections
 from ingest.delivery import Delivery
 from ingest.metrics import OUTBOX_HEAD, RECORD_SECONDS
 from ingest.record import Incoming, Outcome, record
 from shared.database import COMMAND_S, Pool, borrowed, is_outage, schema_is_current
 from shared.domain.chain import Contracts
+from shared.domain.rows import genesis
 from shared.errors import Broken, Unavailable
 from shared.outbox import Head
 
@@ -108,6 +110,7 @@ class Recorder:
                 msgspec.json.encode(mine["contracts"]).decode(),
             )
             row = await connection.fetchrow("SELECT network, contracts FROM deployment")
+            await projections.begin(connection, genesis(self._contracts))
         assert row is not None
         kept = {"network": row["network"], "contracts": msgspec.json.decode(row["contracts"])}
         if kept != mine:

@@ -22,11 +22,9 @@ from shared.database import Pool
 from shared.domain import catalogue
 from shared.domain.catalogue import CATALOGUE
 from shared.domain.catalogue.core import _StreamEvent
-from shared.domain.chain import Place
 from shared.domain.entry import Emission
 from shared.domain.event import Party, ascii_text
-from shared.domain.rooms import stream_room
-from shared.domain.rows import Rows
+from shared.domain.workset import Step
 from shared.settings import IngestSettings, database_url, fanout_settings, ingest_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,8 +81,7 @@ async def test_the_guide_adds_an_event(
     code = re.search(r"```python\n(.*?)```", (ROOT / "docs/adding-an-event.md").read_text(), re.DOTALL)
     assert code
     names = {
-        it.__name__: it
-        for it in (dataclass, replace, _StreamEvent, Place, Emission, Rows, stream_room, Annotated, ClassVar, Iterator)
+        it.__name__: it for it in (dataclass, replace, _StreamEvent, Emission, Step, Annotated, ClassVar, Iterator)
     }
     names |= {"Party": Party, "ascii_text": ascii_text}
     module = {**names, "__name__": __name__}
@@ -97,7 +94,7 @@ async def test_the_guide_adds_an_event(
         await record(connection, [Incoming(delivery, time.time_ns() // 1000)], ingest_config.contracts)
         entries = await outbox.read(connection, after=1)
         assert RECIPIENT == await connection.fetchval("SELECT sender FROM streams WHERE stream_id = 1")
-    (said,) = entries[0].spoken
+    said, _ = entries[0].spoken
     assert "stream:1" == said.room
     assert said.words.startswith(b'"stream:noted",{"type":"stream-noted","data":{"note":"hello",')
     assert CORE.encode() in said.words

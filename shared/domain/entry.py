@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shared.domain.clarity import Json
-
 _CURSOR = re.compile(r"([0-9a-f]{8})\.([0-9]{1,19})-([0-9]{1,9})")
 
 
@@ -46,7 +44,7 @@ class Emission:
     room: str
     name: str  # Socket.IO event name, such as ``stream:updated``
     type: str  # short name of what happened, such as ``withdrawal``
-    data: Mapping[str, Json]
+    data: Mapping[str, object]  # texts, truths, null, and lists of these
     role: str | None = None  # in user rooms: the listener's part in it
 
 

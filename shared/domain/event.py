@@ -1,21 +1,25 @@
 """What an event of the catalogue is: typed fields read from a print, what it folds into, who hears of it.
 
 An event class is the one place that says all about its event. Its fields stand in the order of the print; the
-printed name is the field's with hyphens. Each field's type says how it is read, see the aliases below.
+printed name is the field's with hyphens (``from_``, a word of Python's, is ``from``). Each field's type says how it is
+read, see the aliases below.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, get_args, get_type_hints
 
-from shared.domain.chain import INT64_MAX, Place
+from shared.domain.chain import INT64_MAX
 from shared.domain.clarity import U128_MAX, Json, is_principal
 from shared.domain.entry import Emission
-from shared.domain.rows import Rows
+from shared.domain.rooms import user_room
+from shared.domain.rows import Ref
+from shared.domain.workset import Step
 from shared.errors import Rejected
 
 
@@ -58,6 +62,11 @@ Id = Annotated[int, _read_id]  # a uint of ours that must fit a bigint
 Party = Annotated[str, _read_principal]
 
 
+Data: TypeAlias = Mapping[str, object]  # the fields of an emission; a TypedDict is one
+
+_CONTRACT_PREFIX = re.compile("^(market|treasury|access)-")
+
+
 @dataclass(frozen=True, slots=True)
 class Event(ABC):
     """One print or asset event that the catalogue knows."""
@@ -85,16 +94,39 @@ class Event(ABC):
     def aggregates(self) -> frozenset[str]:
         """What it folds into."""
 
+    @property
+    def looks_up(self) -> tuple[Ref, ...]:
+        """Rows that its fold reads beyond those that come with its aggregates."""
+        return ()
+
     @abstractmethod
-    def fold(self, rows: Rows, place: Place) -> None:
+    def fold(self, at: Step) -> None:
         """Change the rows as the event did. A missing parent becomes a stub that its own event completes."""
 
     @abstractmethod
-    def emissions(self, rows: Rows, place: Place) -> Iterator[Emission]:
+    def emissions(self, at: Step) -> Iterator[Emission]:
         """Say who hears of it, from the rows as they are after it; their order numbers the offsets."""
+
+    @property
+    def type(self) -> str:
+        """Its short name, which most of its emissions have as their type."""
+        return _CONTRACT_PREFIX.sub("", self.name, count=1)
+
+    def say(self, room: str, name: str, data: Data, *, type: str | None = None, role: str | None = None) -> Emission:
+        """One emission of this event."""
+        return Emission(room, name, type or self.type, data, role)
+
+    def tell(self, name: str, data: Data, *, type: str | None = None, **parties: str | None) -> Iterator[Emission]:
+        """The same to each party whose address is known, by role (``old_sender`` is the role ``old-sender``)."""
+        for role, address in parties.items():
+            if address is not None:
+                yield self.say(user_room(address), name, data, type=type, role=role.replace("_", "-"))
 
 
 @cache
 def _readers(event: type[Event]) -> tuple[tuple[str, str, Callable[[Json], Any]], ...]:
     hints = get_type_hints(event, include_extras=True)
-    return tuple((field.name, field.name.replace("_", "-"), get_args(hints[field.name])[1]) for field in fields(event))
+    return tuple(
+        (field.name, field.name.rstrip("_").replace("_", "-"), get_args(hints[field.name])[1])
+        for field in fields(event)
+    )

@@ -1,34 +1,158 @@
-"""Rows in the words of the wire. Every quantity is decimal text; what is not known is null."""
+"""Rows in the words of the wire. Every quantity is decimal text; what is not known is null.
+
+The types name what a browser gets, in emissions and in snapshots alike; the document of the HTTP routes is made of
+them.
+"""
 
 from __future__ import annotations
 
-from shared.domain.clarity import Json
-from shared.domain.rows import Stream
+from typing import Literal, TypedDict
+
+from shared.domain.rows import (
+    AccessRole,
+    Listing,
+    MarketState,
+    Proposal,
+    ProtocolState,
+    Sale,
+    Stream,
+    TreasuryAdmin,
+    TreasuryFee,
+    TreasuryState,
+)
+
+OPEN_LISTING = ("active", "pending")  # what a marketplace shows
 
 
-def text(number: int | None) -> str | None:
+class StreamView(TypedDict):
+    streamId: str
+    sender: str | None
+    recipient: str | None
+    amount: str | None
+    startBlock: str | None
+    endBlock: str | None
+    withdrawn: str
+    totalPaid: str
+    remaining: str | None
+    status: str
+    cancelledAtBlock: str | None
+    unvestedReturned: str | None
+    vestedPaid: str | None
+    cancellationFee: str | None
+
+
+class Vesting(TypedDict):
+    vested: str | None
+    withdrawable: str | None
+    phase: Literal["scheduled", "streaming", "ended"] | None
+
+
+class ListingView(TypedDict):
+    streamId: str
+    seller: str | None
+    price: str | None
+    listedAt: str | None
+    status: str
+    reason: str | None
+
+
+class SaleView(TypedDict):
+    streamId: str
+    seller: str
+    buyer: str
+    price: str
+    marketplaceFee: str | None
+    sellerProceeds: str | None
+    saleId: str
+    saleType: str
+
+
+class ProposalView(TypedDict):
+    proposalId: str
+    kind: str
+    proposer: str | None
+    recipient: str | None
+    amount: str | None
+    description: str | None
+    action: Literal["add", "remove"] | None
+    targetAdmin: str | None
+    approvals: list[str]
+    approvalCount: str
+    required: str
+    proposedAt: str | None
+    timelockExpires: str | None
+    expiresAt: str | None
+    executed: bool
+    executedAt: str | None
+
+
+class FeeView(TypedDict):
+    feeType: str
+    amount: str
+    caller: str
+    newBalance: str
+    streamId: str | None
+    saleId: str | None
+
+
+class MarketView(TypedDict):
+    feeBps: str
+    totalListings: str
+    totalSales: str
+    totalVolume: str
+
+
+class TreasuryView(TypedDict):
+    balance: str
+    totalFees: str
+    feeBps: str
+    admin: str | None
+    pendingAdmin: str | None
+    activeAdminCount: str
+    required: str
+    admins: list[str]
+
+
+class ProtocolView(TypedDict):
+    paused: bool
+    pendingAdmin: str | None
+    admins: list[str]
+    operators: list[str]
+
+
+def text(number: int) -> str:
     """A quantity on the wire."""
+    return str(number)
+
+
+def maybe(number: int | None) -> str | None:
+    """A quantity on the wire, or null."""
     return None if number is None else str(number)
 
 
-def stream_view(stream: Stream) -> dict[str, Json]:
+def stream_view(stream: Stream) -> StreamView:
     """StreamView: absolute values, so that a client replaces what it has."""
     return {
         "streamId": text(stream.stream_id),
         "sender": stream.sender,
         "recipient": stream.recipient,
-        "amount": text(stream.amount),
-        "startBlock": text(stream.start_block),
-        "endBlock": text(stream.end_block),
+        "amount": maybe(stream.amount),
+        "startBlock": maybe(stream.start_block),
+        "endBlock": maybe(stream.end_block),
         "withdrawn": text(stream.withdrawn),
-        "totalPaid": text(stream.withdrawn + (stream.vested_paid or 0)),
-        "remaining": text(remaining(stream)),
+        "totalPaid": text(total_paid(stream)),
+        "remaining": maybe(remaining(stream)),
         "status": stream.status,
-        "cancelledAtBlock": text(stream.cancelled_at_block),
-        "unvestedReturned": text(stream.unvested_returned),
-        "vestedPaid": text(stream.vested_paid),
-        "cancellationFee": text(stream.cancellation_fee),
+        "cancelledAtBlock": maybe(stream.cancelled_at_block),
+        "unvestedReturned": maybe(stream.unvested_returned),
+        "vestedPaid": maybe(stream.vested_paid),
+        "cancellationFee": maybe(stream.cancellation_fee),
     }
+
+
+def total_paid(stream: Stream) -> int:
+    """Sats that the recipient got, by withdrawals and at the end."""
+    return stream.withdrawn + (stream.vested_paid or 0)
 
 
 def remaining(stream: Stream) -> int | None:
@@ -38,13 +162,13 @@ def remaining(stream: Stream) -> int | None:
     return None if stream.amount is None else stream.amount - stream.withdrawn
 
 
-def vesting(stream: Stream, tip: int) -> dict[str, Json]:
+def vesting(stream: Stream, tip: int) -> Vesting:
     """What the chain's height makes of a stream: ``vested`` and ``withdrawable`` sats, and its phase."""
     start, end, amount = stream.start_block, stream.end_block, stream.amount
     if start is None or end is None or amount is None:
         return {"vested": None, "withdrawable": None, "phase": None}
     if stream.status == "cancelled":
-        vested = stream.withdrawn + (stream.vested_paid or 0)
+        vested = total_paid(stream)
     elif tip < start:
         vested = 0
     elif tip >= end:
@@ -52,5 +176,125 @@ def vesting(stream: Stream, tip: int) -> dict[str, Json]:
     else:
         vested = amount * (tip - start) // (end - start)
     withdrawable = max(0, vested - stream.withdrawn) if stream.status == "active" else 0
-    phase = "scheduled" if tip < start else "streaming" if tip < end else "ended"
-    return {"vested": text(vested), "withdrawable": text(withdrawable), "phase": phase}
+    return {
+        "vested": text(vested),
+        "withdrawable": text(withdrawable),
+        "phase": "scheduled" if tip < start else "streaming" if tip < end else "ended",
+    }
+
+
+def listing_view(listing: Listing, reason: str | None = None) -> ListingView:
+    """ListingView, with another ``reason`` where an emission has one of its own."""
+    return {
+        "streamId": text(listing.stream_id),
+        "seller": listing.seller,
+        "price": maybe(listing.price),
+        "listedAt": maybe(listing.listed_at_block),
+        "status": listing.status,
+        "reason": reason or listing.reason,
+    }
+
+
+def purchasable(listing: Listing, stream: Stream | None, tip: int) -> bool:
+    """Whether anyone may buy now: an active offer of a stream that has not ended."""
+    ended = stream is not None and stream.end_block is not None and tip >= stream.end_block
+    return listing.status == "active" and not ended
+
+
+def sale_view(sale: Sale) -> SaleView:
+    """A sale as all may know it: its payment id is between buyer and seller."""
+    return {
+        "streamId": text(sale.stream_id),
+        "seller": sale.seller,
+        "buyer": sale.buyer,
+        "price": text(sale.price),
+        "marketplaceFee": maybe(sale.marketplace_fee),
+        "sellerProceeds": maybe(sale.seller_proceeds),
+        "saleId": text(sale.sale_id),
+        "saleType": sale.kind,
+    }
+
+
+def proposal_view(proposal: Proposal, treasury: TreasuryState) -> ProposalView:
+    """ProposalView; ``required`` is what the treasury asks for now."""
+    action: dict[str, Literal["add", "remove"]] = {"add-admin": "add", "remove-admin": "remove"}
+    return {
+        "proposalId": text(proposal.proposal_id),
+        "kind": proposal.kind,
+        "proposer": proposal.proposer,
+        "recipient": proposal.recipient,
+        "amount": maybe(proposal.amount),
+        "description": proposal.description,
+        "action": action.get(proposal.kind),
+        "targetAdmin": proposal.target_admin,
+        "approvals": list(proposal.approvers),
+        "approvalCount": text(proposal.approval_count),
+        "required": text(treasury.required_signatures),
+        "proposedAt": maybe(proposal.proposed_at_block),
+        "timelockExpires": maybe(proposal.timelock_block),
+        "expiresAt": maybe(proposal.expires_at_block),
+        "executed": proposal.status == "executed",
+        "executedAt": maybe(proposal.executed_at_block),
+    }
+
+
+def proposal_state(proposal: Proposal, treasury: TreasuryState, tip: int) -> str:
+    """What the chain's height makes of a proposal: executed, expired, pending, timelocked or ready."""
+    if proposal.status == "executed":
+        return "executed"
+    if proposal.expires_at_block is not None and tip >= proposal.expires_at_block:
+        return "expired"
+    if proposal.approval_count < treasury.required_signatures:
+        return "pending"
+    if proposal.timelock_block is not None and tip < proposal.timelock_block:
+        return "timelocked"
+    return "ready"
+
+
+def fee_view(fee: TreasuryFee) -> FeeView:
+    """What a collected fee says."""
+    return {
+        "feeType": fee.kind,
+        "amount": text(fee.amount),
+        "caller": fee.caller,
+        "newBalance": text(fee.new_balance),
+        "streamId": maybe(fee.stream_id),
+        "saleId": maybe(fee.sale_id),
+    }
+
+
+def market_view(market: MarketState) -> MarketView:
+    return {
+        "feeBps": text(market.fee_bps),
+        "totalListings": text(market.total_listings),
+        "totalSales": text(market.total_sales),
+        "totalVolume": text(market.total_volume),
+    }
+
+
+def treasury_view(treasury: TreasuryState, admins: list[TreasuryAdmin]) -> TreasuryView:
+    return {
+        "balance": text(treasury.balance),
+        "totalFees": text(treasury.total_fees),
+        "feeBps": text(treasury.fee_bps),
+        "admin": treasury.admin,
+        "pendingAdmin": treasury.pending_admin,
+        "activeAdminCount": text(treasury.active_admin_count),
+        "required": text(treasury.required_signatures),
+        "admins": sorted(it.address for it in admins if it.active),
+    }
+
+
+def protocol_view(protocol: ProtocolState, roles: list[AccessRole]) -> ProtocolView:
+    active = [role for role in roles if role.active]
+    return {
+        "paused": protocol.paused,
+        "pendingAdmin": protocol.pending_admin,
+        "admins": sorted(role.principal for role in active if role.kind == "admin"),
+        "operators": sorted(role.principal for role in active if role.kind == "operator"),
+    }
+
+
+def sync_required(owner: str | None, stream: Stream | None) -> bool:
+    """Whether the obligation NFT has moved to ``owner`` and the stream's payer did not follow."""
+    return bool(stream and owner and stream.status == "active" and stream.sender != owner)

@@ -8,7 +8,9 @@ from shared.domain.catalogue import read_event
 from shared.domain.chain import BlockRef, Place
 from shared.domain.entry import Emission
 from shared.domain.event import Event
-from shared.domain.rows import Rows
+from shared.domain.fold import fold as fold_one
+from shared.domain.rows import genesis
+from shared.domain.workset import Happened, Rows, Step, View
 from tests.builders import ALICE, CONTRACTS, GENESIS_S, block_hash
 
 
@@ -22,19 +24,34 @@ def typed(told: Print) -> Event:
     """The event of the catalogue that a print is."""
     value = clarity.plain(told.value)
     assert isinstance(value, dict)
-    event = read_event("core", str(value["event"]), value)
+    event = read_event(CONTRACTS.role_of(told.contract) or "", str(value["event"]), value)
     assert event is not None
     return event
 
 
+def then(rows: Rows, told: Print, place: Place) -> Rows:
+    """The same rows, after one more print in a transaction of its own."""
+    happened = Happened(place, typed(told))
+    fold_one(rows, happened, (happened,), happened.event.aggregates)
+    return rows
+
+
 def fold(*told: Print, into: Rows | None = None) -> Rows:
     """Rows after these prints, one a block from height 7 on."""
-    rows = into or Rows()
+    rows = into or Rows(genesis(CONTRACTS))
     for number, it in enumerate(told):
-        typed(it).fold(rows, at(7 + number))
+        then(rows, it, at(7 + number))
     return rows
 
 
 def last_words(*told: Print) -> list[Emission]:
     """What is said of the last of these prints."""
-    return list(typed(told[-1]).emissions(fold(*told), at(7 + len(told) - 1)))
+    place = at(7 + len(told) - 1)
+    prior, now = now_of(fold(*told[:-1])), now_of(fold(*told))
+    event = typed(told[-1])
+    return list(event.emissions(Step(place, now, prior, prior, now, (Happened(place, event),))))
+
+
+def now_of(rows: Rows) -> View:
+    """The rows as they are, to look at."""
+    return View(rows, {})

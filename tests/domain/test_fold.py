@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from deploy.local.chainhook import Print
 from shared.domain.clarity import U128_MAX
 from shared.domain.entry import Offset
-from shared.domain.rows import Rows, Stream, StreamSender
+from shared.domain.rows import Stream, StreamSender
 from shared.domain.views import stream_view
+from shared.domain.workset import Rows
 from shared.wire import Cause, payload
 from tests.builders import (
     ALICE,
@@ -27,7 +28,7 @@ from tests.builders import (
     stream_sender_updated,
     stream_withdrawal,
 )
-from tests.domain.places import at, fold, last_words, typed
+from tests.domain.places import at, fold, last_words, then, typed
 
 
 def stream(rows: Rows, stream_id: int = 1) -> Stream:
@@ -68,7 +69,7 @@ def test_withdrawals_add_up_and_the_last_one_completes() -> None:
         row.status,
         row.completed_at_block,
     )
-    typed(stream_withdrawal(amount=1)).fold(part, at(20))
+    then(part, stream_withdrawal(amount=1), at(20))
     row = stream(part)
     assert (AMOUNT, 3, "completed", 20) == (row.withdrawn, row.withdrawal_count, row.status, row.completed_at_block)
 
@@ -260,9 +261,10 @@ def test_every_quantity_on_the_wire_is_decimal_text(told: list[Print]) -> None:
 def test_a_fold_is_total_and_looks_at_nothing_but_rows_and_event(told: list[Print]) -> None:
     assert list(fold(*told).written()) == list(fold(*told).written())
     split = fold(*told[:1])
-    again = Rows(split.written())
+    again = Rows()
+    again.load(split.written())
     for number, it in enumerate(told[1:], 1):
-        typed(it).fold(again, at(7 + number))
+        then(again, it, at(7 + number))
     assert stream(fold(*told)) == stream(again)
     row = stream(again)
     assert row.withdrawal_count == sum(typed(it).name == "stream-withdrawal" for it in told)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.reorg import Told, compensation, reverted
-from shared.domain.rows import Rows, Stream, StreamSender, stream_aggregate
-from shared.domain.views import remaining, stream_view, text, vesting
+from shared.domain.rows import AnyRow, Stream, StreamSender, stream_aggregate
+from shared.domain.views import maybe, remaining, stream_view, vesting
+from shared.domain.workset import Rows
 from tests.builders import (
     ALICE,
     AMOUNT,
@@ -21,10 +22,17 @@ from tests.builders import (
     stream_sender_updated,
     stream_withdrawal,
 )
-from tests.domain.places import at, fold, typed
+from tests.domain.places import at, fold, now_of, then, typed
 
 ONE, TWO = Stream(1, sender=ALICE), Stream(2, sender=BOB)
 RUNNING = Stream(1, amount=AMOUNT, start_block=100, end_block=200)
+
+
+def loaded(*rows: AnyRow) -> Rows:
+    """Rows as the database has them."""
+    found = Rows()
+    found.load(rows)
+    return found
 
 
 def test_a_row_is_stamped_with_the_event_that_wrote_it() -> None:
@@ -34,7 +42,7 @@ def test_a_row_is_stamped_with_the_event_that_wrote_it() -> None:
 
 
 def test_only_what_changed_is_written() -> None:
-    rows = Rows([ONE, TWO])
+    rows = loaded(ONE, TWO)
     assert [] == list(rows.written())
     rows.put(replace(ONE, withdrawn=5), at(7))
     assert [1] == [it.key for it in rows.written()]
@@ -42,7 +50,7 @@ def test_only_what_changed_is_written() -> None:
 
 
 def test_what_is_taken_back_to_genesis_is_gone_until_it_is_folded_again() -> None:
-    rows = Rows([ONE, TWO])
+    rows = loaded(ONE, TWO)
     rows.forget(frozenset({"stream:1"}))
     assert rows.get(Stream, 1) is None
     assert [1] == [it.key for it in rows.gone()]
@@ -60,7 +68,7 @@ def test_a_row_that_was_never_stored_leaves_nothing_to_delete() -> None:
 
 
 def test_loading_again_does_not_undo_what_was_written() -> None:
-    rows = Rows([ONE])
+    rows = loaded(ONE)
     rows.put(replace(ONE, withdrawn=5), at(7))
     rows.load([ONE, TWO])
     written = rows.get(Stream, 1)
@@ -69,14 +77,18 @@ def test_loading_again_does_not_undo_what_was_written() -> None:
     assert rows.get(Stream, 2) == TWO
 
 
-def test_a_copy_stays_as_it_was() -> None:
-    rows = Rows([ONE])
-    before = rows.copy()
-    rows.put(replace(ONE, withdrawn=5), at(7))
-    rows.forget(frozenset({"stream:2"}))
-    assert before.get(Stream, 1) == ONE
-    rows.forget(frozenset({"stream:1"}))
-    assert before.get(Stream, 1) == ONE
+def test_every_step_of_a_unit_can_be_looked_back_at() -> None:
+    rows = loaded(ONE, TWO)
+    with rows.unit() as unit:
+        unit.step()
+        rows.put(replace(ONE, withdrawn=5), at(7))
+        unit.step()
+        rows.put(replace(ONE, withdrawn=9), at(7))
+        rows.forget(frozenset({"stream:2"}))
+        seen = [unit.after(step) for step in (-1, 0, 1)]
+        assert [0, 5, 9] == [it.withdrawn for view in seen if (it := view.get(Stream, 1))]
+        assert [TWO, TWO, None] == [view.get(Stream, 2) for view in seen]
+        assert [{1, 2}, {1, 2}, {1}] == [{it.stream_id for it in view.all(Stream)} for view in seen]
 
 
 def test_within_a_scope_other_aggregates_are_not_written() -> None:
@@ -126,7 +138,7 @@ def test_what_remains_is_nothing_once_a_stream_is_closed() -> None:
 
 
 def test_a_quantity_is_decimal_text_or_null() -> None:
-    assert (None, "0", "340282366920938463463374607431768211455") == (text(None), text(0), text(2**128 - 1))
+    assert (None, "0", "340282366920938463463374607431768211455") == (maybe(None), maybe(0), maybe(2**128 - 1))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +200,7 @@ TOLD = (
 
 def test_a_reverted_event_is_said_once_to_each_room_that_heard_of_it() -> None:
     rows = fold(stream_created())
-    said = list(reverted(typed(stream_withdrawal()), "stream-withdrawal", at(8), TOLD, rows))
+    said = list(reverted(typed(stream_withdrawal()), at(8), TOLD, now_of(rows)))
     assert [("stream:1", None), (f"user:{BOB}", "recipient")] == [(it.room, it.role) for it in said]
     assert {("chain:reverted", "reverted")} == {(it.name, it.type) for it in said}
     row = rows.get(Stream, 1)
@@ -205,19 +217,19 @@ def test_a_reverted_event_is_said_once_to_each_room_that_heard_of_it() -> None:
 
 
 def test_the_state_of_a_stream_that_is_no_more_is_null() -> None:
-    (said,) = reverted(typed(stream_created()), "stream-created", at(7), TOLD[:1], Rows())
+    (said,) = reverted(typed(stream_created()), at(7), TOLD[:1], now_of(Rows()))
     assert {"stream": None, "listing": None} == said.data["state"]
 
 
 def test_an_event_that_nobody_heard_of_is_reverted_in_silence() -> None:
-    assert [] == list(reverted(typed(stream_created()), "stream-created", at(7), (), Rows()))
+    assert [] == list(reverted(typed(stream_created()), at(7), (), now_of(Rows())))
 
 
 def test_a_compensation_speaks_of_what_differs_by_stream_id() -> None:
     prints = [stream_created(number) for number in (2, 10, 1, 3)]
     before, after = fold(*prints, stream_cancelled(10), stream_withdrawal(2)), fold(*prints[1:])
     names = ["stream:10", "stream:2", "stream:1", "stream:3"]
-    said = list(compensation(names, before, after))
+    said = list(compensation(names, now_of(before), now_of(after)))
     assert [("stream:2", "stream:2"), ("stream:10", "stream:10")] == [(name, it.room) for name, it in said]
     assert {("stream:updated", "reverted", None)} == {(it.name, it.type, it.role) for _, it in said}
     assert {"streamId": "2", "status": "reverted"} == said[0][1].data
@@ -228,6 +240,5 @@ def test_a_compensation_speaks_of_what_differs_by_stream_id() -> None:
 
 def test_what_a_client_cannot_see_needs_no_compensation() -> None:
     """A rollback and the same event in another block: the view is the same, only the stamp differs."""
-    before, after = fold(stream_created()), Rows()
-    typed(stream_created()).fold(after, at(9))
-    assert [] == list(compensation(["stream:1"], before, after))
+    before, after = fold(stream_created()), then(Rows(), stream_created(), at(9))
+    assert [] == list(compensation(["stream:1"], now_of(before), now_of(after)))

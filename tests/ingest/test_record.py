@@ -25,7 +25,9 @@ from shared.database import Connection, Pool
 from shared.domain.catalogue import read_event
 from shared.domain.chain import BlockRef, Place, event_id
 from shared.domain.clarity import UInt
-from shared.domain.rows import Rows, Stream, StreamSender
+from shared.domain.fold import fold
+from shared.domain.rows import Stream, StreamSender
+from shared.domain.workset import Happened, Rows
 from tests.builders import (
     ALICE,
     AMOUNT,
@@ -725,7 +727,8 @@ def fold_from_scratch(events: Iterable[Any]) -> tuple[list[Stream], list[StreamS
         if event := read_event("core", it.name, it.value):
             ref = BlockRef(it.block_height, it.block_hash, it.block_time)
             place = Place(ref, it.tx_hash, it.tx_index, it.tx_sender, it.source, it.rank, it.event_index)
-            event.fold(found, place)
+            happened = Happened(place, event)
+            fold(found, happened, (happened,), event.aggregates)
             ends |= dict.fromkeys(event.aggregates, tuple(place.position))
     written = list(found.written())
     streams = sorted((it for it in written if isinstance(it, Stream)), key=lambda it: it.key)

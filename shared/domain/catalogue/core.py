@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from shared.domain.chain import Place
-from shared.domain.clarity import Json
+from shared.domain.catalogue.pairs import Cancelled, sale_of
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Id, Party, Uint, ascii_text
-from shared.domain.rooms import stream_room, user_room
-from shared.domain.rows import Rows, Stream, StreamSender, stream_aggregate
-from shared.domain.views import remaining, stream_view, text
+from shared.domain.rooms import stream_room
+from shared.domain.rows import Stream, StreamSender, stream_aggregate
+from shared.domain.views import maybe, remaining, stream_view, text, total_paid
+from shared.domain.workset import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,12 @@ class _StreamEvent(Event):
     def aggregates(self) -> frozenset[str]:
         return frozenset({stream_aggregate(self.stream_id)})
 
-    def _stream(self, rows: Rows) -> Stream:
-        return rows.get(Stream, self.stream_id) or Stream(self.stream_id)
+    @property
+    def room(self) -> str:
+        return stream_room(self.stream_id)
 
-    def _told(self, name: str, data: dict[str, Json], **listeners: str | None) -> Iterator[Emission]:
-        """The event in its own words: to the stream's room, then to each party that is known, by role."""
-        yield Emission(stream_room(self.stream_id), name, self.name, data)
-        yield from self._parties(name, data, **listeners)
-
-    def _parties(self, name: str, data: dict[str, Json], **listeners: str | None) -> Iterator[Emission]:
-        for role, address in listeners.items():
-            if address is not None:
-                yield Emission(user_room(address), name, self.name, data, role.replace("_", "-"))
+    def stream(self, at: Step) -> Stream:
+        return at.get(Stream, self.stream_id) or Stream(self.stream_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +45,8 @@ class StreamCreated(_StreamEvent):
     start_block: Uint
     end_block: Uint
 
-    def fold(self, rows: Rows, place: Place) -> None:
-        known = self._stream(rows)  # a stub, where a later event was heard first
+    def fold(self, at: Step) -> None:
+        known = self.stream(at)  # a stub, where a later event was heard first
         stream = replace(
             known,
             sender=known.sender or self.sender,
@@ -62,16 +56,16 @@ class StreamCreated(_StreamEvent):
             start_block=self.start_block,
             end_block=self.end_block,
             complete=True,
-            created_block=place.block.height,
-            created_at=place.block.time,
-            created_tx=place.tx_hash,
+            created_block=at.height,
+            created_at=at.place.block.time,
+            created_tx=at.place.tx_hash,
         )
-        rows.put(_completed(stream, place), place)
+        at.put(_completed(stream, at))
 
-    def emissions(self, rows: Rows, place: Place) -> Iterator[Emission]:
-        view = stream_view(self._stream(rows))
-        yield from self._parties("stream:created", view, sender=self.sender, recipient=self.recipient)
-        yield Emission(stream_room(self.stream_id), "stream:updated", "created", view)
+    def emissions(self, at: Step) -> Iterator[Emission]:
+        view = stream_view(self.stream(at))
+        yield from self.tell("stream:created", view, sender=self.sender, recipient=self.recipient)
+        yield self.say(self.room, "stream:updated", view, type="created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +75,38 @@ class StreamWithdrawal(_StreamEvent):
     recipient: Party
     amount: Uint  # this withdrawal, not the total
 
-    def fold(self, rows: Rows, place: Place) -> None:
-        known = self._stream(rows)
+    def fold(self, at: Step) -> None:
+        known = self.stream(at)
         stream = replace(
             known,
             recipient=known.recipient or self.recipient,
             withdrawn=known.withdrawn + self.amount,
             withdrawal_count=known.withdrawal_count + 1,
-            last_withdrawal_block=place.block.height,
+            last_withdrawal_block=at.height,
         )
-        rows.put(_completed(stream, place), place)
+        at.put(_completed(stream, at))
 
-    def emissions(self, rows: Rows, place: Place) -> Iterator[Emission]:
-        stream = self._stream(rows)
-        view = stream_view(stream) | {"withdrawalAmount": text(self.amount)}
-        data: dict[str, Json] = {
+    def emissions(self, at: Step) -> Iterator[Emission]:
+        stream = self.stream(at)
+        view = {**stream_view(stream), "withdrawalAmount": text(self.amount)}
+        data = {
             "streamId": text(self.stream_id),
             "sender": stream.sender,
             "recipient": self.recipient,
             "amount": text(self.amount),
             "totalWithdrawn": text(stream.withdrawn),
-            "remaining": text(remaining(stream)),
-            "streamAmount": text(stream.amount),
+            "remaining": maybe(remaining(stream)),
+            "streamAmount": maybe(stream.amount),
             "completed": stream.status == "completed",
             "status": stream.status,
         }
-        yield Emission(stream_room(self.stream_id), "stream:updated", "withdrawal", view)
-        yield from self._told("stream:withdrawal", data, sender=stream.sender, recipient=self.recipient)
+        yield self.say(self.room, "stream:updated", view, type="withdrawal")
+        yield self.say(self.room, "stream:withdrawal", data)
+        yield from self.tell("stream:withdrawal", data, sender=stream.sender, recipient=self.recipient)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamCancelled(_StreamEvent):
+class StreamCancelled(_StreamEvent, Cancelled):
     name: ClassVar[str] = "stream-cancelled"
 
     sender: Party
@@ -120,8 +115,8 @@ class StreamCancelled(_StreamEvent):
     vested_paid: Uint
     cancelled_at_block: Uint
 
-    def fold(self, rows: Rows, place: Place) -> None:
-        known = self._stream(rows)
+    def fold(self, at: Step) -> None:
+        known = self.stream(at)
         stream = replace(
             known,
             sender=known.sender or self.sender,
@@ -132,11 +127,11 @@ class StreamCancelled(_StreamEvent):
             cancellation_fee=self.cancellation_fee,
             vested_paid=self.vested_paid,
         )
-        rows.put(stream, place)
+        at.put(stream)
 
-    def emissions(self, rows: Rows, place: Place) -> Iterator[Emission]:
-        stream = self._stream(rows)
-        data: dict[str, Json] = {
+    def emissions(self, at: Step) -> Iterator[Emission]:
+        stream = self.stream(at)
+        data = {
             "streamId": text(self.stream_id),
             "sender": self.sender,
             "recipient": stream.recipient,
@@ -144,10 +139,11 @@ class StreamCancelled(_StreamEvent):
             "vestedPaid": text(self.vested_paid),
             "cancellationFee": text(self.cancellation_fee),
             "cancelledAtBlock": text(self.cancelled_at_block),
-            "totalPaid": text(stream.withdrawn + (stream.vested_paid or 0)),
+            "totalPaid": text(total_paid(stream)),
         }
-        yield Emission(stream_room(self.stream_id), "stream:updated", "cancelled", stream_view(stream))
-        yield from self._told("stream:cancelled", data, sender=self.sender, recipient=stream.recipient)
+        yield self.say(self.room, "stream:updated", stream_view(stream), type="cancelled")
+        yield self.say(self.room, "stream:cancelled", data)
+        yield from self.tell("stream:cancelled", data, sender=self.sender, recipient=stream.recipient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,30 +154,34 @@ class StreamSenderUpdated(_StreamEvent):
     new_sender: Party
     transfer_type: Annotated[str, ascii_text(19)]  # ``direct`` or ``authorized-contract``
 
-    def fold(self, rows: Rows, place: Place) -> None:
-        rows.put(replace(self._stream(rows), sender=self.new_sender), place)
+    def fold(self, at: Step) -> None:
+        at.put(replace(self.stream(at), sender=self.new_sender))
         change = StreamSender(
-            event_id=place.event_id,
+            event_id=at.place.event_id,
             stream_id=self.stream_id,
             old_sender=self.old_sender,
             new_sender=self.new_sender,
             transfer_type=self.transfer_type,
-            sale_id=None,
-            block=place.block.height,
-            tx_hash=place.tx_hash,
+            sale_id=sale_of(at, self.stream_id),
+            block=at.height,
+            tx_hash=at.place.tx_hash,
         )
-        rows.put(change, place)
+        at.put(change)
 
-    def emissions(self, rows: Rows, place: Place) -> Iterator[Emission]:
-        stream = self._stream(rows)
-        change: dict[str, Json] = {
+    def emissions(self, at: Step) -> Iterator[Emission]:
+        stream = self.stream(at)
+        change = {"oldSender": self.old_sender, "newSender": self.new_sender, "transferType": self.transfer_type}
+        data = {
+            "streamId": text(self.stream_id),
             "oldSender": self.old_sender,
             "newSender": self.new_sender,
+            "recipient": stream.recipient,
             "transferType": self.transfer_type,
+            "saleId": maybe(sale_of(at, self.stream_id)),
         }
-        data = {"streamId": text(self.stream_id), **change, "recipient": stream.recipient, "saleId": None}
-        yield Emission(stream_room(self.stream_id), "stream:updated", "sender-updated", stream_view(stream) | change)
-        yield from self._told(
+        yield self.say(self.room, "stream:updated", {**stream_view(stream), **change}, type="sender-updated")
+        yield self.say(self.room, "stream:sender-updated", data)
+        yield from self.tell(
             "stream:sender-updated",
             data,
             old_sender=self.old_sender,
@@ -190,8 +190,8 @@ class StreamSenderUpdated(_StreamEvent):
         )
 
 
-def _completed(stream: Stream, place: Place) -> Stream:
+def _completed(stream: Stream, at: Step) -> Stream:
     """An active stream that is drawn to the end is completed, in the block that did it."""
     if stream.status == "active" and stream.amount is not None and stream.withdrawn >= stream.amount:
-        return replace(stream, status="completed", completed_at_block=place.block.height)
+        return replace(stream, status="completed", completed_at_block=at.height)
     return stream

@@ -5,6 +5,8 @@ seed, step and time alone. So a chain that was written down and read again goes 
 step that may not have been delivered can be made once more, bit for bit.
 
 Only what was tried is kept (``Sealed``); what came of it is performed again from the oldest world kept, ``base``.
+Blocks without a match are not even that: heights may jump. Times do not jump with them, for a block is as old as its
+step: whoever compares it with a clock finds it new.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from random import Random
 
 import msgspec
 
-from deploy.local.actions import Action, Cast, World, next_action
-from deploy.local.chainhook import Block, Tx, fake_hash
+from deploy.local.actions import Action
+from deploy.local.chainhook import OK, Block, Tx, fake_hash
+from deploy.local.scenarios import next_action, next_height
+from deploy.local.world import Cast, World, genesis
 
 GENESIS = 3_605_000  # height of the block before the first
-KEPT = 8  # blocks that a reorg may still touch
-DEEPEST = 3
+DEEPEST = 5  # blocks that a reorg takes back at most
+KEPT = 12  # blocks that are kept to be taken back
 REORGS = 0.06  # of all steps
 RETURNS = 0.25  # of all reorgs: the chain goes back to the fork it had left
 DROPPED = 0.2  # of the transactions of a block that is rolled back
@@ -72,9 +76,9 @@ class Chain(msgspec.Struct, frozen=True):
     left: tuple[Sealed, ...] = ()
 
     @classmethod
-    def begin(cls, seed: int, time: int) -> Chain:
+    def begin(cls, seed: int, time: int, cast: Cast) -> Chain:
         """A chain without blocks. Its hashes follow from seed and time: no two chains share any."""
-        return cls(seed, 0, Base(GENESIS, fake_hash("genesis", seed, time), World()))
+        return cls(seed, 0, Base(GENESIS, fake_hash("genesis", seed, time), genesis(cast)))
 
     @property
     def height(self) -> int:
@@ -85,7 +89,7 @@ class Chain(msgspec.Struct, frozen=True):
         rng = Random(f"{self.seed}:{self.step}")
         time = max(time, self.blocks[-1].time if self.blocks else 0)
         depth = rng.randint(1, DEEPEST)
-        if self.left and rng.random() < RETURNS:
+        if self.left and self.height - self.left[0].height < DEEPEST and rng.random() < RETURNS:
             return self._return_to_left(time, cast, rng)
         if len(self.blocks) > depth and rng.random() < REORGS:
             return self._reorg(depth, time, cast, rng)
@@ -93,9 +97,10 @@ class Chain(msgspec.Struct, frozen=True):
 
     def _reorg(self, depth: int, time: int, cast: Cast, rng: Random) -> tuple[Chain, Delivery]:
         """Another fork wins by one block. Most transactions are mined again somewhere, some never."""
-        stay, gone = self.blocks[:-depth], self.blocks[-depth:]
+        stay = tuple(block for block in self.blocks if block.height <= self.height - depth)
+        gone = self.blocks[len(stay) :]
         again = [attempt for block in gone for attempt in block.attempts if rng.random() >= DROPPED]
-        cuts = sorted(rng.randint(0, len(again)) for _ in range(depth))
+        cuts = sorted(rng.randint(0, len(again)) for _ in gone)
         parts = [tuple(again[begin:end]) for begin, end in zip([0, *cuts], [*cuts, len(again)], strict=True)]
         return self._step(stay, gone, tuple(parts), time, cast, rng)
 
@@ -116,13 +121,18 @@ class Chain(msgspec.Struct, frozen=True):
         rng: Random,
         again: tuple[Sealed, ...] = (),
     ) -> tuple[Chain, Delivery]:
-        """Put ``again`` and one new block for each of ``parts`` on what stays; the last block has new actions too."""
-        _, before = replay(self.base.world, self.blocks, cast)
-        world, told = replay(self.base.world, (*stay, *again), cast)
+        """Put ``again`` and one new block for each of ``parts`` on what stays; the last block has new actions too.
+
+        What replaces a block has its height, and the last block comes after all that is gone.
+        """
+        before = replay(self.base.world, self.blocks, cast)[1] if gone else {}
         grown = [*stay, *again]
-        for number, part in enumerate(parts):
+        world, told = replay(self.base.world, grown, cast)
+        last = self.height + 1 if gone else next_height(world, self.height, rng)
+        heights = [*(block.height for block in gone[len(again) :]), last]
+        for part, height in zip(parts, heights, strict=True):
             parent = grown[-1] if grown else self.base
-            grown.append(self._seal(parent, part, number == len(parts) - 1, world, time, cast, rng))
+            grown.append(self._seal(parent, height, part, height == last, world, time, cast, rng))
             world, told[grown[-1].hash] = mine(world, grown[-1], cast)
         return self._kept(tuple(grown), gone, cast), Delivery(
             apply=tuple(told[block.hash] for block in grown[len(stay) :] if block.attempts),
@@ -132,6 +142,7 @@ class Chain(msgspec.Struct, frozen=True):
     def _seal(
         self,
         parent: Sealed | Base,
+        height: int,
         part: tuple[Attempt, ...],
         newest: bool,
         world: World,
@@ -139,24 +150,24 @@ class Chain(msgspec.Struct, frozen=True):
         cast: Cast,
         rng: Random,
     ) -> Sealed:
-        height = parent.height + 1
+        below = parent.hash if parent.height == height - 1 else fake_hash("quiet", parent.hash, height - 1)
         attempts: list[Attempt] = []
         index = rng.randint(0, 2)  # other people's transactions stand between ours
         for attempt in part:
             attempts.append(msgspec.structs.replace(attempt, index=index))
             index += rng.randint(1, 3)
         for number in range(rng.choice((1, 1, 2, 3)) if newest else 0):
-            draft = Sealed(height, "", parent.hash, time, tuple(attempts))
+            draft = Sealed(height, "", below, time, tuple(attempts))
             action = next_action(mine(world, draft, cast)[0], height, cast, rng)
             tx_hash = fake_hash("tx", parent.hash, self.step, number)
             attempts.append(Attempt(tx_hash, index, action, rng.random() < ABORTED))
             index += rng.randint(1, 3)
-        return Sealed(height, fake_hash("block", parent.hash, self.step, time), parent.hash, time, tuple(attempts))
+        return Sealed(height, fake_hash("block", below, self.step, time), below, time, tuple(attempts))
 
     def _kept(self, blocks: tuple[Sealed, ...], gone: tuple[Sealed, ...], cast: Cast) -> Chain:
         base = self.base
         for block in blocks[:-KEPT]:
-            base = Base(block.height, block.hash, mine(base.world, block, cast)[0].without_closed())
+            base = Base(block.height, block.hash, mine(base.world, block, cast)[0])
         return Chain(self.seed, self.step + 1, base, blocks[-KEPT:], gone)
 
 
@@ -182,8 +193,11 @@ def mine(world: World, sealed: Sealed, cast: Cast) -> tuple[World, Block]:
             index=attempt.index,
             success=success,
             call=action.call(cast),
+            result=outcome.result if outcome else OK,
         )
         txs.append(tx)
         if outcome and success:
             world = outcome.world
-    return world, Block(sealed.height, sealed.hash, sealed.parent_hash, sealed.time, tuple(txs))
+    return world.without_the_past(sealed.height), Block(
+        sealed.height, sealed.hash, sealed.parent_hash, sealed.time, tuple(txs)
+    )

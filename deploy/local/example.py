@@ -11,9 +11,12 @@ import time
 from random import Random
 
 from deploy.local import chainhook
-from deploy.local.actions import Action, Create, Withdraw, World
+from deploy.local.actions import Action
+from deploy.local.actions.access import SetRole
+from deploy.local.actions.streams import Create, Withdraw
 from deploy.local.chain import Attempt, Sealed, mine
 from deploy.local.simulator import company_of
+from deploy.local.world import genesis
 
 BY_HAND = 0  # the stream's id: contracts count from 1
 
@@ -23,15 +26,23 @@ def main() -> None:
     height = (int(now) - 1_700_000_000) // 60  # minutes of these years: below the simulated chain until 2030
     company = company_of(os.environ)
     sender, recipient = company.wallets[:2]
-    actions: tuple[Action, ...] = (
-        Create(sender, recipient, 50_000_000, height - 10, height + 10),
-        Withdraw(recipient, BY_HAND, 1_000_000),
+    begun = height - 10
+    tried: tuple[tuple[int, Action], ...] = (
+        (begun, Create(sender, recipient, 50_000_000, begun, height + 10)),
+        (height, Withdraw(recipient, BY_HAND, 1_000_000)),
     )
-    block = chainhook.fake_hash("example", now)
-    attempts = tuple(Attempt(chainhook.fake_hash(block, place), place, action) for place, action in enumerate(actions))
-    sealed = Sealed(height, block, chainhook.fake_hash("parent", block), int(now), attempts)
-    _, told = mine(World(created=BY_HAND - 1), sealed, company)
-    sys.stdout.buffer.write(chainhook.encode(chainhook.v1_decoded([told], [], Random())) + b"\n")
+    access = SetRole(company.deployer, "contract", company.contracts.core, is_granted=True)
+    allowed = access.perform(genesis(company).but(created=BY_HAND - 1), begun, company)
+    assert allowed
+    world, blocks = allowed.world, []
+    for at, action in tried:
+        block = chainhook.fake_hash("example", at, now)
+        attempt = Attempt(chainhook.fake_hash("tx", block), 0, action)
+        world, told = mine(
+            world, Sealed(at, block, chainhook.fake_hash("parent", block), int(now), (attempt,)), company
+        )
+        blocks.append(told)
+    sys.stdout.buffer.write(chainhook.encode(chainhook.v1_decoded(blocks, [], Random())) + b"\n")
 
 
 if __name__ == "__main__":

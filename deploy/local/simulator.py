@@ -24,9 +24,9 @@ import aiohttp
 import msgspec
 
 from deploy.local import chainhook
-from deploy.local.actions import Cast, cast
 from deploy.local.chain import Chain, Delivery
 from deploy.local.errors import LocalFault
+from deploy.local.world import Cast, cast
 from shared.settings import BadSettings, ingest_settings
 from shared.telemetry import start_logging
 
@@ -50,12 +50,12 @@ class State:
     def __init__(self, path: Path, seed: int) -> None:
         self._path, self._seed = path, seed
 
-    def load(self) -> Saved:
+    def load(self, company: Cast) -> Saved:
         """The chain as it was left, or a new one. Raises ``LocalFault`` for a file that is none of ours."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Saved)
         except FileNotFoundError:
-            return Saved(Chain.begin(self._seed, int(time.time())))
+            return Saved(Chain.begin(self._seed, int(time.time()), company))
         except (OSError, msgspec.MsgspecError) as wrong:
             raise LocalFault(
                 f"{self._path} cannot be read ({wrong}): move it away together with the database"
@@ -97,7 +97,7 @@ def posts(delivery: Delivery, seed: str, network: str) -> list[Post]:
 
 async def play(url: str, secret: str, interval_s: float, state: State, company: Cast) -> None:
     """Make a block every ``interval_s`` seconds, the first at once, for ever. Raises ``LocalFault``."""
-    saved = state.load()
+    saved = state.load(company)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=POST_S)) as session:
         loop = asyncio.get_running_loop()
         while True:

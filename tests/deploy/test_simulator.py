@@ -89,7 +89,7 @@ async def test_a_step_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
         async with playing(ingest, file):
             await ingest.until(count + 1)
         again = [body for body, _ in ingest.requests[count:]]
-    due = State(file, 0).load()
+    due = State(file, 0).load(COMPANY)
     assert due.due is not None
     chain, delivery = due.chain.next(due.due, COMPANY)
     step = [post.body for post in posts(delivery, f"{chain.seed}:{chain.step}", COMPANY.network)]
@@ -103,12 +103,23 @@ async def test_a_wrong_secret_is_said_and_ends_it(tmp_path: Path) -> None:
             await asyncio.wait_for(task, 10)
 
 
-def test_a_state_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("{}", id="of somebody else"),
+        pytest.param(
+            '{"chain":{"seed":7,"step":9,"base":{"height":3605001,"hash":"0x01","world":'
+            '{"streams":{},"created":3,"treasury":1000}},"blocks":[],"left":[]},"due":null}',
+            id="of an older simulator",
+        ),
+    ],
+)
+def test_a_state_file_that_is_none_of_ours_is_not_overwritten(tmp_path: Path, text: str) -> None:
     file = tmp_path / "chain.json"
-    file.write_text("{}")
-    with pytest.raises(LocalFault, match="cannot be read"):
-        State(file, 7).load()
-    assert "{}" == file.read_text()
+    file.write_text(text)
+    with pytest.raises(LocalFault, match=r"cannot be read .* move it away together with the database"):
+        State(file, 7).load(COMPANY)
+    assert text == file.read_text()
 
 
 def test_it_takes_part_in_the_contracts_that_ingest_believes() -> None:

@@ -19,7 +19,7 @@ R = TypeVar("R", bound=AnyRow)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class Stored:
     """Where the rows of a class are. ``of`` is the kind of aggregate that owns them.
 
     ``owner`` is the column that names the one aggregate of that kind, where there are many. ``read`` says which rows a
@@ -33,37 +33,37 @@ class _Stored:
     read: str | None = None
 
 
-_STORED: dict[type, _Stored] = {
-    r.Stream: _Stored(tables.streams, "stream", "stream_id", ""),
-    r.StreamSender: _Stored(tables.stream_sender_history, "stream", "stream_id"),
-    r.Nft: _Stored(tables.nfts, "stream", "stream_id", ""),
-    r.NftTransfer: _Stored(tables.nft_transfers, "stream", "stream_id"),
-    r.Listing: _Stored(tables.market_listings, "stream", "stream_id", ""),
-    r.PriceChange: _Stored(tables.market_price_history, "stream", "stream_id"),
-    r.Purchase: _Stored(tables.market_purchases, "stream", "stream_id", "status = 'pending'"),
-    r.Sale: _Stored(tables.market_sales, "market"),
-    r.MarketState: _Stored(tables.market_state, "market", read=""),
-    r.MarketBackend: _Stored(tables.market_backends, "market"),
-    r.TreasuryState: _Stored(tables.treasury_state, "treasury", read=""),
-    r.TreasuryFee: _Stored(tables.treasury_fees, "treasury"),
-    r.TreasuryTransfer: _Stored(tables.treasury_transfers, "treasury"),
-    r.RecipientTotal: _Stored(tables.treasury_recipient_totals, "treasury"),
-    r.TreasuryAdmin: _Stored(tables.treasury_admins, "treasury", read=""),
-    r.Proposal: _Stored(tables.treasury_proposals, "proposal", "proposal_id", ""),
-    r.AccessRole: _Stored(tables.access_roles, "access", read="kind = 'admin'"),
-    r.AccessContract: _Stored(tables.access_contracts, "access"),
-    r.ProtocolState: _Stored(tables.protocol_state, "access", read=""),
-    r.ConfigChange: _Stored(tables.config_changes, "", "scope"),
+STORED: dict[type, Stored] = {
+    r.Stream: Stored(tables.streams, "stream", "stream_id", ""),
+    r.StreamSender: Stored(tables.stream_sender_history, "stream", "stream_id"),
+    r.Nft: Stored(tables.nfts, "stream", "stream_id", ""),
+    r.NftTransfer: Stored(tables.nft_transfers, "stream", "stream_id"),
+    r.Listing: Stored(tables.market_listings, "stream", "stream_id", ""),
+    r.PriceChange: Stored(tables.market_price_history, "stream", "stream_id"),
+    r.Purchase: Stored(tables.market_purchases, "stream", "stream_id", "status = 'pending'"),
+    r.Sale: Stored(tables.market_sales, "market"),
+    r.MarketState: Stored(tables.market_state, "market", read=""),
+    r.MarketBackend: Stored(tables.market_backends, "market"),
+    r.TreasuryState: Stored(tables.treasury_state, "treasury", read=""),
+    r.TreasuryFee: Stored(tables.treasury_fees, "treasury"),
+    r.TreasuryTransfer: Stored(tables.treasury_transfers, "treasury"),
+    r.RecipientTotal: Stored(tables.treasury_recipient_totals, "treasury"),
+    r.TreasuryAdmin: Stored(tables.treasury_admins, "treasury", read=""),
+    r.Proposal: Stored(tables.treasury_proposals, "proposal", "proposal_id", ""),
+    r.AccessRole: Stored(tables.access_roles, "access", read="kind = 'admin'"),
+    r.AccessContract: Stored(tables.access_contracts, "access"),
+    r.ProtocolState: Stored(tables.protocol_state, "access", read=""),
+    r.ConfigChange: Stored(tables.config_changes, "", "scope"),
 }
 
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _STORED}
-_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}  # astuple() would copy every field deeply
-_UPSERTS = {kind: upsert_into(stored.table, _NAMES[kind]) for kind, stored in _STORED.items()}
+NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in STORED}
+_VALUES = {kind: attrgetter(*names) for kind, names in NAMES.items()}  # astuple() would copy every field deeply
+_UPSERTS = {kind: upsert_into(stored.table, NAMES[kind]) for kind, stored in STORED.items()}
 _SELECTS = {
-    kind: f"SELECT {', '.join(_NAMES[kind])} FROM {stored.table.name}"  # noqa: S608 - names of ours, here and below
-    for kind, stored in _STORED.items()
+    kind: f"SELECT {', '.join(NAMES[kind])} FROM {stored.table.name}"  # noqa: S608 - names of ours, here and below
+    for kind, stored in STORED.items()
 }
-_KEYS = {kind: [column.name for column in stored.table.primary_key] for kind, stored in _STORED.items()}
+_KEYS = {kind: [column.name for column in stored.table.primary_key] for kind, stored in STORED.items()}
 
 
 async def load(
@@ -77,7 +77,7 @@ async def load(
     of_scope = [name for name in ("market", "treasury") if name in owners]
     found: list[AnyRow] = []
     shown = {"treasury"} if "proposal" in owners and "treasury" not in owners else set()
-    for row_class, stored in _STORED.items():
+    for row_class, stored in STORED.items():
         if history and (stored.of in owners or (not stored.of and of_scope)):
             where = f" WHERE {stored.owner} = ANY($1)" if stored.owner else ""
             arguments = [owners.get(stored.of, of_scope)] if stored.owner else []
@@ -106,7 +106,7 @@ async def begin(connection: Connection, genesis: Iterable[AnyRow]) -> None:
     """Write the rows that are true before the first event, where they are not there yet."""
     for row in genesis:
         kind = type(row)
-        statement = insert_into(_STORED[kind].table, _NAMES[kind], "ON CONFLICT DO NOTHING")
+        statement = insert_into(STORED[kind].table, NAMES[kind], "ON CONFLICT DO NOTHING")
         await connection.execute(statement, *_VALUES[kind](row))
 
 
@@ -117,7 +117,7 @@ async def save(connection: Connection, rows: Rows) -> None:
         gone.setdefault(type(row), []).append(row.key if isinstance(row.key, tuple) else (row.key,))
     for kind, keys in gone.items():
         same = " AND ".join(f"{name} = ${i}" for i, name in enumerate(_KEYS[kind], 1))
-        await connection.executemany(f"DELETE FROM {_STORED[kind].table.name} WHERE {same}", keys)  # noqa: S608
+        await connection.executemany(f"DELETE FROM {STORED[kind].table.name} WHERE {same}", keys)  # noqa: S608
     written: dict[type, list[tuple[Any, ...]]] = {}
     for row in rows.written():
         written.setdefault(type(row), []).append(_VALUES[type(row)](row))

@@ -26,10 +26,10 @@ from shared import outbox, tables
 from shared.database import Connection, insert_into
 from shared.domain.catalogue import read_event
 from shared.domain.chain import BlockRef, Contracts, Place, Position
+from shared.domain.derived import derived
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Misfit
-from shared.domain.fold import fold, fold_anew, last_of_streams, settle_all
-from shared.domain.listing import derived
+from shared.domain.fold import Order, fold, fold_anew, in_order, last_of_streams, settle_all
 from shared.domain.reorg import Told, compensation, reverted
 from shared.domain.rows import Ref, genesis, id_of
 from shared.domain.workset import Happened, Rows, Step, Unit, View
@@ -86,10 +86,9 @@ class _Stored:
         return self.place.tx_hash, self.place.source, self.name
 
     @property
-    def order(self) -> tuple[Position, str, str, int, str]:
-        """Its place on the chain; what follows decides between forks that both count, until one is rolled back."""
-        place = self.place
-        return place.position, place.tx_hash, place.source, place.rank, place.block.hash
+    def order(self) -> Order:
+        """Its place among all events."""
+        return in_order(self.place)
 
 
 async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
@@ -233,8 +232,8 @@ class _Work:
             name
             for it in known
             for name in it.aggregates
-            # the same place in two blocks: of two forks, while the one is not rolled back yet
-            if (end := ends[name]) is not None and end >= it.place.position
+            # two transactions may have one place: of two forks, while the one is not rolled back yet
+            if (end := ends[name]) is not None and end[:2] >= it.place.position[:2]
         }
         if len(whole) > len(known):  # told in parts: what its events say of each other may have changed
             behind = {name for it in whole for name in it.aggregates}

@@ -94,7 +94,7 @@ async def test_the_guide_adds_an_event(
         await record(connection, [Incoming(delivery, time.time_ns() // 1000)], ingest_config.contracts)
         entries = await outbox.read(connection, after=1)
         assert RECIPIENT == await connection.fetchval("SELECT sender FROM streams WHERE stream_id = 1")
-    said, _ = entries[0].spoken
+    said, *_ = entries[0].spoken
     assert "stream:1" == said.room
     assert said.words.startswith(b'"stream:noted",{"type":"stream-noted","data":{"note":"hello",')
     assert CORE.encode() in said.words

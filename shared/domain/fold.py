@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import TypeAlias
 
+from shared.domain.chain import Place
 from shared.domain.listing import settle
 from shared.domain.rows import id_of
 from shared.domain.workset import Happened, Rows, Step
+
+Order: TypeAlias = tuple[int, int, str, str, int, str, int]
+
+
+def in_order(place: Place) -> Order:
+    """The place of an event among all, transactions in one piece.
+
+    Behind height and index, hashes decide between forks that both count until one of them is rolled back.
+    """
+    height, tx_index, event_index = place.position
+    return height, tx_index, place.tx_hash, place.block.hash, event_index, place.source, place.rank
 
 
 def fold(rows: Rows, happened: Happened, transaction: Sequence[Happened], aggregates: frozenset[str]) -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from shared.domain.catalogue.treasury import balance_change
 from shared.domain.chain import Place
+from shared.domain.derived import corrected
 from shared.domain.entry import Emission
 from shared.domain.event import Event
-from shared.domain.listing import corrected
 from shared.domain.rooms import GLOBAL, stream_room
 from shared.domain.rooms import TREASURY as TREASURY_ROOM
 from shared.domain.rows import (

@@ -6,7 +6,7 @@ them.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 from shared.domain.rows import (
     AccessRole,
@@ -65,6 +65,9 @@ class SaleView(TypedDict):
     sellerProceeds: str | None
     saleId: str
     saleType: str
+
+
+ProposalState: TypeAlias = Literal["executed", "expired", "pending", "timelocked", "ready"]
 
 
 class ProposalView(TypedDict):
@@ -238,7 +241,7 @@ def proposal_view(proposal: Proposal, treasury: TreasuryState) -> ProposalView:
     }
 
 
-def proposal_state(proposal: Proposal, treasury: TreasuryState, tip: int) -> str:
+def proposal_state(proposal: Proposal, treasury: TreasuryState, tip: int) -> ProposalState:
     """What the chain's height makes of a proposal: executed, expired, pending, timelocked or ready."""
     if proposal.status == "executed":
         return "executed"

@@ -717,11 +717,11 @@ def fold_from_scratch(events: Iterable[Any]) -> tuple[list[Stream], list[StreamS
     at: Callable[[Any], Any] = lambda it: (  # noqa: E731
         it.block_height,
         it.tx_index,
-        it.event_index,
         it.tx_hash,
+        it.block_hash,
+        it.event_index,
         it.source,
         it.rank,
-        it.block_hash,
     )
     for it in sorted(canonical, key=at):
         if event := read_event("core", it.name, it.value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from shared.domain.entry import Emission
@@ -32,7 +32,7 @@ class _RoleChanged(_AccessEvent):
 
     def parties(self) -> tuple[str, str]:
         """Whom it is about, and who did it."""
-        whom, by = (getattr(self, name) for name in self.__dataclass_fields__)
+        whom, by = (getattr(self, field.name) for field in fields(self))
         return whom, by
 
     def fold(self, at: Step) -> None:

@@ -242,7 +242,7 @@ class TreasuryWithdrawalExecuted(_Executed):
             known,
             amount=self.amount if known.amount is None else known.amount,
             recipient=known.recipient or self.recipient,
-            approval_count=max(known.approval_count, self.approvals),
+            approval_count=self.approvals,
         )
         at.put(self.executed(paid, at))
         treasury = at.one(TreasuryState)
@@ -307,7 +307,7 @@ class TreasuryAdminProposalExecuted(_Executed):
         passed = replace(
             known,
             target_admin=known.target_admin or self.target_admin,
-            approval_count=max(known.approval_count, self.approvals),
+            approval_count=self.approvals,
         )
         at.put(self.executed(passed, at))
         admin = at.get(TreasuryAdmin, self.target_admin) or TreasuryAdmin(self.target_admin, active=False)

@@ -1,0 +1,81 @@
+"""What follows from events without being printed: said at the end of a transaction, or after a rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shared.domain.entry import Emission
+from shared.domain.listing import is_open
+from shared.domain.rooms import MARKETPLACE, stream_room, user_room
+from shared.domain.rows import Listing, Purchase, Stream
+from shared.domain.views import OPEN_LISTING, listing_view, stream_view
+from shared.domain.workset import View
+
+_HIDES = ("marketplace:listing-cancelled", "marketplace:sale")
+
+
+def derived(stream_id: int, before: View, after: View, said: Sequence[Emission]) -> Iterator[Emission]:
+    """What a transaction did to a stream or its listing, beyond what its own emissions, ``said``, tell."""
+    yield from _stream(stream_id, before, after, said)
+    yield from _listing(stream_id, before, after, said)
+
+
+def _stream(stream_id: int, before: View, after: View, said: Sequence[Emission]) -> Iterator[Emission]:
+    """A sale moves the payer, which the core contract prints: said here, where that print could not be read."""
+    room, stream, known = stream_room(stream_id), after.get(Stream, stream_id), before.get(Stream, stream_id)
+    if stream is None or any(it.room == room and it.name == "stream:updated" for it in said):
+        return
+    if known is None or stream_view(known) != stream_view(stream):
+        yield Emission(room, "stream:updated", "sender-updated", stream_view(stream))
+
+
+def _listing(stream_id: int, before: View, after: View, said: Sequence[Emission]) -> Iterator[Emission]:
+    """An offer that ended without a print, or came back."""
+    listing = after.get(Listing, stream_id)
+    if listing is None:
+        return
+    shown = is_open(before.get(Listing, stream_id))
+    for emission in said:
+        if emission.room == MARKETPLACE and emission.data["streamId"] == str(stream_id):
+            if emission.name == "marketplace:new-listing":
+                shown = emission.data["status"] in OPEN_LISTING
+            elif emission.name in _HIDES:
+                shown = False
+    if shown and listing.status == "auto_cancelled":
+        view = listing_view(listing)
+        purchase = after.get(Purchase, listing.purchase_id)
+        buyer = purchase.buyer if purchase else None
+        yield from _both(
+            "marketplace:listing-cancelled", "listing-auto-cancelled", view, seller=listing.seller, buyer=buyer
+        )
+    elif not shown and is_open(listing):
+        view = listing_view(listing, "ownership_restored")
+        yield from _both("marketplace:new-listing", "listing-restored", view, seller=listing.seller)
+
+
+def corrected(stream_id: int, before: View, after: View) -> Iterator[Emission]:
+    """What a rollback did to a listing, in the state-shaped words that every client knows."""
+    was, now = before.get(Listing, stream_id), after.get(Listing, stream_id)
+    listing = now or was
+    if listing is None:
+        return
+    view = listing_view(listing, "reorg")
+    if now is None:
+        view["status"] = "reverted"
+    if is_open(was) and not is_open(now):
+        name = "marketplace:listing-cancelled"
+    elif is_open(now) and not is_open(was):
+        name = "marketplace:new-listing"
+    elif was and now and is_open(now) and listing_view(was) != listing_view(now):
+        name = "marketplace:listing-updated"
+    else:
+        return
+    yield from _both(name, "reverted", view, seller=listing.seller)
+
+
+def _both(name: str, type: str, view: object, **parties: str | None) -> Iterator[Emission]:
+    assert isinstance(view, dict)
+    yield Emission(MARKETPLACE, name, type, view)
+    for role, address in parties.items():
+        if address is not None:
+            yield Emission(user_room(address), name, type, view, role)

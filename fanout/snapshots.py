@@ -6,46 +6,20 @@ with ``since: asOf`` misses nothing and hears nothing twice.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
 
 from aiohttp import web
 
+from fanout.openapi import document
+from fanout.query import BadQuery, Query
+from fanout.routes import ROUTES, Moment, NotBegun, NotThere, Page, Route
 from shared import outbox
-from shared.database import Connection, Pool, borrowed, is_outage
-from shared.domain.chain import INT64_MAX
-from shared.domain.clarity import Json, is_principal
-from shared.domain.entry import Cursor
-from shared.domain.rooms import parse_stream_id
-from shared.domain.rows import Stream
-from shared.domain.views import stream_view, vesting
+from shared.database import Pool, borrowed, is_outage
 from shared.wire import encode
 
 ANSWER_S = 10.0  # a snapshot that takes longer is refused
-LIMIT_MAX = 200
-LIMIT_DEFAULT = 50
-_STATUSES = ("active", "completed", "cancelled")
-_SELECT = f"SELECT {', '.join(field.name for field in fields(Stream))} FROM streams"  # noqa: S608 - names of ours
-
-
-class BadQuery(Exception):
-    """A parameter is wrong; the message names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """One consistent view of the database."""
-
-    connection: Connection
-    cursor: Cursor
-    height: int
-    time: int | None
-
-    def head(self) -> dict[str, Json]:
-        return {"asOf": str(self.cursor), "tip": {"blockHeight": self.height, "timestamp": self.time}}
 
 
 class Snapshots:
@@ -57,55 +31,32 @@ class Snapshots:
     def routes(self) -> list[web.RouteDef]:
         """GET routes; a trailing slash is the same path."""
         return [
-            web.get("/api/streams{slash:/?}", self.streams),
-            web.get(r"/api/streams/{id:[^/]+}{slash:/?}", self.stream),
+            web.get("/api/openapi.json{slash:/?}", partial(_document, encode(document(ROUTES)))),
+            *(web.get(_pattern(route), partial(self._answer, route)) for route in ROUTES),
         ]
 
-    async def streams(self, request: web.Request) -> web.Response:
-        """Streams by id, newest first; ``address``, ``role`` and ``status`` narrow the list."""
+    async def _answer(self, route: Route, request: web.Request) -> web.Response:
+        in_path = [(it.name, request.match_info[it.name]) for it in route.parameters if it.in_path]
         try:
-            query = _Query(request.query, "address", "role", "status", "limit", "after")
-            address, role = query.address(), query.one_of("role", ("sender", "recipient"))
-            status, limit, after = query.one_of("status", _STATUSES), query.limit(), query.after()
-            if role and address is None:
-                raise BadQuery("role needs an address")
+            query = Query(route.parameters, [*in_path, *request.query.items()])
         except BadQuery as bad:
             return refusal(400, "BAD_REQUEST", str(bad))
-        sides = (role,) if role else ("sender", "recipient")
-        where = _Where()
-        where.add("stream_id < ?", after)
-        where.add("status = ?", status)
-        where.add(" OR ".join(f"{side} = ?" for side in sides), address)
         async with self._moment() as now:
-            found = await now.connection.fetch(
-                f"{_SELECT} {where} ORDER BY stream_id DESC LIMIT {limit + 1}", *where.values
-            )
-            rows = [Stream(*row) for row in found]
-            page = rows[:limit]
-            following = str(page[-1].stream_id) if len(rows) > limit else None
-            data = [{**stream_view(row), **vesting(row, now.height)} for row in page]
-            return _answer(request, now, {**now.head(), "data": data, "next": following})
-
-    async def stream(self, request: web.Request) -> web.Response:
-        """One stream and all that hangs on it."""
-        stream_id = parse_stream_id(request.match_info["id"])
-        if stream_id is None:
-            return refusal(400, "BAD_REQUEST", "a stream id is a decimal number up to 2^63-1, without leading zeros")
-        async with self._moment() as now:
-            row = await now.connection.fetchrow(f"{_SELECT} WHERE stream_id = $1", stream_id)
-            if row is None:
-                return refusal(404, "NOT_FOUND", f"there is no stream {stream_id}", asOf=str(now.cursor))
-            stream = Stream(*row)
-            data = {
-                "stream": {**stream_view(stream), **vesting(stream, now.height)},
-                "nfts": {"obligation": None, "recipient": None},
-                "listing": None,
-                "purchase": None,
-            }
-            return _answer(request, now, {**now.head(), "data": data})
+            try:
+                found = await route.read(now, query)
+            except NotThere as missing:
+                return refusal(404, "NOT_FOUND", str(missing), asOf=str(now.cursor))
+            except NotBegun as error:
+                raise web.HTTPServiceUnavailable(reason="ingest has not begun with this database yet") from error
+        body: dict[str, object] = {"asOf": str(now.cursor), "tip": {"blockHeight": now.height, "timestamp": now.time}}
+        if isinstance(found, Page):
+            body |= {"data": found.data, "next": found.following}
+        else:
+            body["data"] = found
+        return _unless_known(request, f"{now.cursor}:{now.height}", body)
 
     @asynccontextmanager
-    async def _moment(self) -> AsyncIterator[_Moment]:
+    async def _moment(self) -> AsyncIterator[Moment]:
         try:
             async with (
                 borrowed(self._database, ANSWER_S) as connection,
@@ -113,67 +64,25 @@ class Snapshots:
             ):
                 head = await outbox.head(connection)
                 tip = await connection.fetchrow("SELECT height, time FROM chain_tip")
-                yield _Moment(connection, head.cursor, tip["height"] if tip else 0, tip["time"] if tip else None)
+                yield Moment(connection, head.cursor, tip["height"] if tip else 0, tip["time"] if tip else None)
         except Exception as error:
             if not is_outage(error):
                 raise
             raise web.HTTPServiceUnavailable(reason="the database does not answer") from error
 
 
-class _Where:
-    """Conditions joined by AND; what is None does not narrow."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-        self._conditions: list[str] = []
-
-    def add(self, condition: str, value: object) -> None:
-        """A condition of ours in which every ``?`` stands for the one value."""
-        if value is not None:
-            self.values.append(value)
-            self._conditions.append(f"({condition.replace('?', f'${len(self.values)}')})")
-
-    def __str__(self) -> str:
-        return f"WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
+def _pattern(route: Route) -> str:
+    """The path as aiohttp matches it: a parameter is all between two slashes, right or wrong."""
+    return route.path.replace("}", ":[^/]+}") + "{slash:/?}"
 
 
-class _Query:
-    """Query parameters, read with the name of the bad one in the error."""
-
-    def __init__(self, query: Mapping[str, str], *known: str) -> None:
-        if unknown := sorted(set(query) - set(known)):
-            raise BadQuery(f"{unknown[0]} is no parameter here")
-        self._query = query
-
-    def one_of(self, name: str, words: tuple[str, ...]) -> str | None:
-        value = self._query.get(name)
-        if value is not None and value not in words:
-            raise BadQuery(f"{name} must be one of {', '.join(words)}")
-        return value
-
-    def address(self) -> str | None:
-        value = self._query.get("address")
-        if value is not None and not is_principal(value):
-            raise BadQuery("address is no address")
-        return value
-
-    def limit(self) -> int:
-        value = self._query.get("limit", str(LIMIT_DEFAULT))
-        if not re.fullmatch(r"\d{1,9}", value, re.ASCII) or not 1 <= int(value) <= LIMIT_MAX:
-            raise BadQuery(f"limit must be from 1 to {LIMIT_MAX}")
-        return int(value)
-
-    def after(self) -> int | None:
-        value = self._query.get("after")
-        if value is not None and (not re.fullmatch(r"\d{1,19}", value, re.ASCII) or int(value) > INT64_MAX):
-            raise BadQuery("after must be the next of an earlier answer")
-        return None if value is None else int(value)
+async def _document(body: bytes, request: web.Request) -> web.Response:
+    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
-def _answer(request: web.Request, now: _Moment, body: Mapping[str, Any]) -> web.Response:
-    tag = f'W/"{now.cursor}:{now.height}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if tag in (part.strip() for part in request.headers.get("If-None-Match", "").split(",")):
+def _unless_known(request: web.Request, tag: str, body: Mapping[str, object]) -> web.Response:
+    headers = {"ETag": f'W/"{tag}"', "Cache-Control": "no-cache"}
+    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=encode(body), content_type="application/json", headers=headers)
 

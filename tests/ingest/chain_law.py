@@ -74,7 +74,7 @@ def created(stream: int, sender: str) -> tuple[Event, ...]:
 
 
 def _listing(stream: int, seller: str) -> tuple[Tx, ...]:
-    sold = {"stream_id": stream, "buyer": DAVE, "seller": seller}
+    sold: dict[str, int | str] = {"stream_id": stream, "buyer": DAVE, "seller": seller}
     direct = market("direct-purchase-completed", **sold, price=900, sale_id=stream)
     gateway = market("gateway-purchase-completed", **sold, price=900, payment_id="pay", sale_id=10 + stream)
     fee = treasury("marketplace-fee-collected", amount=9, caller=CONTRACTS.marketplace, new_balance=70 + stream)

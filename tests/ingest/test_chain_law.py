@@ -4,7 +4,7 @@ to what is said knows the same."""
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,7 +89,8 @@ async def hold(connection: Connection, steps: list[Telling]) -> None:
 
 def from_scratch(events: list[Any]) -> tuple[dict[Any, AnyRow], dict[str, list[int]]]:
     """Every row, and how far each aggregate is folded, from the canonical events alone."""
-    found, ends = Rows(genesis(CONTRACTS)), {}
+    found = Rows(genesis(CONTRACTS))
+    ends: dict[str, list[int]] = {}
     happened = []
     for it in events:
         role = CONTRACTS.role_of(it["contract"]) or ""
@@ -104,18 +105,18 @@ def from_scratch(events: list[Any]) -> tuple[dict[Any, AnyRow], dict[str, list[i
             fold(found, it, transaction, it.event.aggregates)
             ends |= {name: list(it.place.position) for name in it.event.aggregates}
         settle_all(found, transaction, frozenset(ends))
-    every: list[AnyRow] = [row for kind in projections.STORED for row in found.all(kind)]
-    return {(type(row), row.key): row for row in every}, ends
+    every = cast("list[AnyRow]", [row for kind in projections.STORED for row in found.all(kind)])
+    return {(type(it), it.key): it for it in every}, ends
 
 
 async def stored(connection: Connection) -> dict[Any, AnyRow]:
     """Every row of every projection; genesis where a table has not its row yet."""
-    found: dict[Any, AnyRow] = {(type(row), row.key): row for row in genesis(CONTRACTS)}
+    found: dict[Any, AnyRow] = {(type(it), it.key): it for it in genesis(CONTRACTS)}
     for kind, table in projections.STORED.items():
         names = ", ".join(projections.NAMES[kind])
         for record_ in await connection.fetch(f"SELECT {names} FROM {table.table.name}"):
-            row: AnyRow = projections.read(kind, record_)
-            found[kind, row.key] = row
+            read = cast("AnyRow", projections.read(kind, record_))
+            found[kind, read.key] = read
     return found
 
 

@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check build lock bench-ingest bench-latency clean
+.PHONY: help run test test-law check build lock bench-ingest bench-fold bench-latency clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,9 @@ help:
 	@echo 'make check          format, lint, types, imports'
 	@echo 'make build          the page'"'"'s JavaScript'
 	@echo 'make lock           pin the newest packages that pyproject.toml allows'
+	@echo 'make test-law       the law of the fold over many more random chains (EXAMPLES=20000)'
 	@echo 'make bench-ingest   deliveries a second'
+	@echo 'make bench-fold     the fold of every event, in small and large tables, and anew after a rollback'
 	@echo 'make bench-latency  milliseconds from webhook to browser'
 	@echo 'make clean          remove data, logs, caches and the built page'
 	@echo
@@ -60,8 +62,14 @@ lock: $(INSTALLED)
 	$(LOCK) requirements.txt
 	$(LOCK) requirements-dev.txt --group dev
 
+test-law: $(INSTALLED)
+	CHAIN_LAW_EXAMPLES=$${EXAMPLES:-20000} $(BIN)/python -m pytest tests/ingest/test_chain_law.py
+
 bench-ingest: $(INSTALLED)
 	@exec $(BIN)/python -m bench.ingest
+
+bench-fold: $(INSTALLED)
+	@exec $(BIN)/python -m bench.fold
 
 bench-latency: $(INSTALLED)
 	@exec $(BIN)/python -m bench.latency

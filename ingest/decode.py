@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeGuard
 from shared.domain.chain import INT64_MAX, Contracts
 from shared.domain.clarity import MAX_DEPTH, U128_MAX, Json, NotClarity, UInt, from_hex, is_principal, plain
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _JSON_DEPTH = 2 * (MAX_DEPTH + 1)  # a result is two objects, one in the other
 
 Kind: TypeAlias = Literal["print", "asset"]
@@ -192,7 +193,7 @@ def _storable(value: Any, depth: int = 0) -> Json:
             raise Unfit("it has a fraction, which Clarity has not")
         case int() if not -(2**127) <= value <= U128_MAX:
             raise Unfit("a number has more than 128 bits")
-        case str() if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        case str() if _UNSTORABLE.search(value):
             raise Unfit("a text has U+0000 or half a surrogate pair")
         case list():
             return [_storable(item, depth + 1) for item in value]

@@ -199,8 +199,10 @@ def _storable(value: Any, depth: int = 0) -> Json:
             return [_storable(item, depth + 1) for item in value]
         case dict():
             return {a_text(_storable(name), ""): _storable(item, depth + 1) for name, item in value.items()}
+        case None | bool() | int() | str():
+            return value
         case _:
-            return value  # null, truth, integer, text
+            raise Unfit("it is nothing that JSON has")
 
 
 def an_object(value: Any, otherwise: str) -> dict[str, Any]:

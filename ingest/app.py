@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from ingest.broadcast import Speaker
 from ingest.http import web_app
 from ingest.janitor import keep_tidy
+from ingest.rebuild import Rebuilt, Tell, rebuild
 from ingest.recorder import Recorder
 from ingest.relay import Relay
 from shared.database import open_database
@@ -70,6 +71,12 @@ async def begin_epoch(settings: IngestSettings) -> str:
         database.acquire() as connection,
     ):
         return await new_epoch(connection)
+
+
+async def rebuild_all(settings: IngestSettings, tell: Tell, *, swap: bool) -> Rebuilt:
+    """Fold everything anew beside the live tables; with ``swap`` make these the same."""
+    async with open_database(settings.common.database_url, "rebuild", size=1) as database:
+        return await rebuild(database, settings.contracts, tell, swap=swap)
 
 
 class _Server(uvicorn.Server):

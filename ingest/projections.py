@@ -56,6 +56,8 @@ STORED: dict[type, Stored] = {
     r.ConfigChange: Stored(tables.config_changes, "", "scope"),
 }
 
+_SCOPES = (r.MARKET, r.TREASURY)  # the aggregates that own changes of a configuration
+
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in STORED}
 _VALUES = {kind: attrgetter(*names) for kind, names in NAMES.items()}  # astuple() would copy every field deeply
 _UPSERTS = {kind: upsert_into(stored.table, NAMES[kind]) for kind, stored in STORED.items()}
@@ -70,11 +72,8 @@ async def load(
     connection: Connection, aggregates: Iterable[str], looked_up: Collection[Ref] = (), *, history: bool = False
 ) -> list[AnyRow]:
     """The rows of these aggregates that a fold looks at, or with ``history`` all of them, and those looked up."""
-    owners: dict[str, list[Any]] = {}
-    for name in aggregates:
-        kind = name.partition(":")[0]
-        owners.setdefault(kind, []).append(id_of(name) if ":" in name else name)
-    of_scope = [name for name in ("market", "treasury") if name in owners]
+    owners = _owners(aggregates)
+    of_scope = [name for name in _SCOPES if name in owners]
     found: list[AnyRow] = []
     shown = {"treasury"} if "proposal" in owners and "treasury" not in owners else set()
     for row_class, stored in STORED.items():
@@ -95,6 +94,15 @@ async def load(
     return found
 
 
+def _owners(aggregates: Iterable[str]) -> dict[str, list[Any]]:
+    """Aggregates by kind: ids where there are many of the kind, else its name."""
+    owners: dict[str, list[Any]] = {}
+    for name in aggregates:
+        kind = name.partition(":")[0]
+        owners.setdefault(kind, []).append(id_of(name) if ":" in name else name)
+    return owners
+
+
 def read(kind: type[R], record: Iterable[Any]) -> R:
     """A row of that class from its columns, in the order of its fields."""
     if kind is r.Proposal:  # the one that has a list
@@ -108,6 +116,17 @@ async def begin(connection: Connection, genesis: Iterable[AnyRow]) -> None:
         kind = type(row)
         statement = insert_into(STORED[kind].table, NAMES[kind], "ON CONFLICT DO NOTHING")
         await connection.execute(statement, *_VALUES[kind](row))
+
+
+async def forget(connection: Connection, aggregates: Iterable[str]) -> None:
+    """Delete every row of these aggregates, those of genesis too."""
+    owners = _owners(aggregates)
+    for stored in STORED.values():
+        ids = owners.get(stored.of) if stored.of else [name for name in _SCOPES if name in owners]
+        if ids and stored.owner:
+            await connection.execute(f"DELETE FROM {stored.table.name} WHERE {stored.owner} = ANY($1)", ids)  # noqa: S608
+        elif ids:
+            await connection.execute(f"DELETE FROM {stored.table.name}")  # noqa: S608
 
 
 async def save(connection: Connection, rows: Rows) -> None:

@@ -18,14 +18,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from msgspec.json import decode, encode
+from msgspec.json import encode
 
 from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
+from ingest.history import EVENT_COLUMNS, SELECT_EVENTS, EventRow, event_of, place_of, value_of
 from shared import outbox, tables
 from shared.database import Connection, insert_into
 from shared.domain.catalogue import read_event
-from shared.domain.chain import BlockRef, Contracts, Place, Position
+from shared.domain.chain import Contracts, Place, Position
 from shared.domain.derived import derived
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Misfit
@@ -391,22 +392,14 @@ class _Work:
         )
 
     async def _select(self, where: str, *arguments: object) -> list[_Stored]:
-        rows = await self._connection.fetch(f"{_SELECT} WHERE {where}", *arguments)
+        rows = await self._connection.fetch(f"{SELECT_EVENTS} WHERE {where}", *arguments)
         return [
             _Stored(
-                place=Place(
-                    block=BlockRef(row["block_height"], row["block_hash"], row["block_time"]),
-                    tx_hash=row["tx_hash"],
-                    tx_index=row["tx_index"],
-                    tx_sender=row["tx_sender"],
-                    source=row["source"],
-                    rank=row["rank"],
-                    event_index=row["event_index"],
-                ),
+                place=place_of(row),
                 kind=row["kind"],
                 name=row["name"],
-                value=(value := decode(row["value"])),  # integers of 128 bits stay exact
-                event=read_event(self._contracts.role_of(row["contract"]) or "", row["name"], value),
+                value=(value := value_of(row)),
+                event=_kept(row, value, self._contracts),
                 canonical=row["canonical"],
                 fresh=False,
                 seen_at=row["seen_at"],
@@ -442,7 +435,6 @@ class _Work:
             await self._connection.execute(_BOOKKEEPING, ids, *_lists(keys, 2), *_lists(folded, 4), *tip)
 
 
-_EVENT_COLUMNS = tuple(column.name for column in tables.chain_events.c)
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
 _QUARANTINE_COLUMNS = (
     "id",
@@ -457,8 +449,7 @@ _QUARANTINE_COLUMNS = (
     "raw",
     "seen_at",
 )
-_SELECT = f"SELECT {', '.join(_EVENT_COLUMNS)} FROM chain_events"  # noqa: S608 - names of ours, here and below
-_FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608
+_FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608 - names of ours
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' ORDER BY seq, n"
@@ -468,7 +459,7 @@ _OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_h
     SELECT it.block_hash, it.tx_hash FROM event_keys JOIN chain_events it ON it.id = event_id WHERE aggregate = ANY($2)
 )"""
 _ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = ANY($1)"
-_INSERT_EVENT = insert_into(tables.chain_events, _EVENT_COLUMNS)
+_INSERT_EVENT = insert_into(tables.chain_events, EVENT_COLUMNS)
 _INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
 # One round trip for four tables: of a small delivery's time most goes into round trips. The delete is for what another
 # hook told readably, where the first one had told it in a way that we could not read; it comes after the insert.
@@ -532,6 +523,14 @@ def _read(observed: Readable, contracts: Contracts) -> Event | None:
 def _event(observed: Readable | Unreadable, contracts: Contracts) -> Event | None:
     try:
         return _read(observed, contracts) if isinstance(observed, Readable) else None
+    except Misfit:
+        return None
+
+
+def _kept(row: EventRow, value: Any, contracts: Contracts) -> Event | None:
+    """What the catalogue reads more strictly since it was stored counts as not known, as a rebuild has it too."""
+    try:
+        return event_of(row, value, contracts)
     except Misfit:
         return None
 

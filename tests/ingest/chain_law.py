@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from deploy.local.chainhook import Block, Event, NftBurn, NftMint, Print, Tx
+from deploy.local.chainhook import Block, NftBurn, Print, Tx
 from ingest.delivery import Delivery, Observed, Readable, Unreadable
-from shared.domain import clarity
-from shared.domain.clarity import Ascii, Principal, UInt
+from shared.domain.clarity import UInt
 from tests.builders import (
     ALICE,
     AMOUNT,
@@ -26,51 +25,12 @@ from tests.builders import (
     block,
     core_print,
     stream_cancelled,
-    stream_created,
-    stream_sender_updated,
     stream_withdrawal,
     tx,
 )
+from tests.prints import access, created, market, moved, told, treasury
 
 DEPTH: Final = 7  # of forks, in blocks
-
-
-def told(role: str, event: str, **fields: int | str) -> Print:
-    """A print: integers are uints, addresses principals, all else text."""
-    values: dict[str, clarity.Value] = {"event": Ascii(event)}
-    for name, value in fields.items():
-        printed = name.rstrip("_").replace("_", "-")
-        if isinstance(value, int):
-            values[printed] = UInt(value)
-        else:
-            values[printed] = Principal(value) if clarity.is_principal(value) else Ascii(value)
-    return Print(getattr(CONTRACTS, role), clarity.Tuple(values))
-
-
-def market(event: str, **fields: int | str) -> Print:
-    return told("marketplace", f"market-{event}", **fields)
-
-
-def treasury(event: str, **fields: int | str) -> Print:
-    return told("treasury", f"treasury-{event}", **fields)
-
-
-def access(event: str, **fields: int | str) -> Print:
-    return told("access", f"access-{event}", **fields)
-
-
-def moved(stream: int, old: str, new: str) -> tuple[Event, ...]:
-    """The NFT and the payer move together, as in a sale."""
-    transfer = told(
-        "obligation", "obligation-transferred", stream_id=stream, token_id=stream, from_=old, to=new, note="moved"
-    )
-    return transfer, stream_sender_updated(stream, old=old, new=new, transfer_type="authorized-contract")
-
-
-def created(stream: int, sender: str) -> tuple[Event, ...]:
-    """A stream with its two NFTs."""
-    minted = told("obligation", "obligation-minted", stream_id=stream, token_id=stream, owner=sender)
-    return NftMint(CONTRACTS.recipient_asset, stream, BOB), minted, stream_created(stream, sender=sender)
 
 
 def _listing(stream: int, seller: str) -> tuple[Tx, ...]:

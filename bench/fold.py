@@ -21,7 +21,7 @@ from bench.posting import Poster, request
 from bench.rig import Rig, rig, table
 from deploy.local.chainhook import Tx
 from tests.builders import ALICE, BOB, CONTRACTS, DAVE, a_delivery, block, stream_created, stream_withdrawal, tx
-from tests.ingest.chain_law import created, market, moved, treasury
+from tests.prints import created, market, moved, treasury
 
 BODY: Final = 50  # events of a body that is measured
 BODIES: Final = 60

@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from aiohttp import web
 
+from fanout.address import client_address
+from fanout.clients import Clients, Limits
+from fanout.front import Entrance, Front, Handshake, Refusal
+from fanout.history import History
 from fanout.manager import RedisStreamManager
+from fanout.ring import Ring
+from fanout.sessions import Sessions
 from fanout.snapshots import Snapshots
 from fanout.sockets import Sockets
 from fanout.tail import Tail
+from fanout.tokens import Tokens, token_of
 from fanout.upstream import Server
-from fanout.web import web_app
+from fanout.web import SOCKETS, web_app
 from shared.database import open_database
+from shared.domain.entry import Entry
 from shared.feed import open_redis
 from shared.health import neighbours
 from shared.outbox import Head
@@ -23,20 +32,29 @@ from shared.settings import FanoutSettings
 
 log = logging.getLogger("fanout")
 
-SILENCE_S = 15.0  # a node that heard nothing for so long is not ready
-MESSAGE_MAX_BYTES = 16_384  # of one client message
-CLOSE_SHARE = 0.4  # part of DRAIN_S over which connections are closed
+SILENCE_S: Final = 15.0  # a node that heard nothing for so long is not ready
+CLOSE_SHARE: Final = 0.5  # part of DRAIN_S over which connections are closed
+SEND_BUFFER: Final = 131_072  # bytes of the kernel's; one that grows by itself hides those who do not read
+BACKLOG: Final = 4096
 
 
 async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
     """Run one node until ``stop`` is set or a part of it fails for good."""
     common = settings.common
-    listener = socket.create_server((common.host, common.port), backlog=4096)
+    listener = _listen(common.host, common.port, shared=False)
     async with (
         open_database(common.database_url, "fanout") as database,
         open_redis(common.redis_url) as redis,
         asyncio.TaskGroup() as tasks,
     ):
+        started = asyncio.Event()
+
+        def accepting() -> bool:
+            return started.is_set() and not stop.is_set()
+
+        def spawn(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+            return tasks.create_task(work, name=name)
+
         manager = RedisStreamManager(redis, common.redis_prefix)
         server = Server(
             client_manager=manager,
@@ -47,26 +65,40 @@ async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
             transports=list(settings.transports),
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
-            max_http_buffer_size=MESSAGE_MAX_BYTES,
+            high=settings.queue_high_bytes,
+            low=settings.queue_low_bytes,
             logger=logging.getLogger("socketio"),
             engineio_logger=logging.getLogger("engineio"),
         )
-        Sockets(server, manager, settings)
-        tail = Tail(database, redis, common.redis_prefix)
-        started = asyncio.Event()
+        outgoing = server.eio.outgoing
+        manager.clients = clients = Clients(
+            Ring(settings.ring_max_entries, settings.ring_max_bytes),
+            History(database, redis, common.redis_prefix),
+            outgoing,
+            Limits(settings.resume_max, settings.queue_high_bytes),
+            spawn,
+        )
+        sessions = Sessions(redis, common.redis_prefix, settings.session_ttl_s)
+        tokens = Tokens(settings, redis)
+        sockets = Sockets(server, manager, clients, sessions, tokens, settings, accepting, spawn)
+        tail = Tail(database, redis, common.redis_prefix, on_loss=lambda: spawn(sockets.rewrite_now(), name="rewrite"))
 
         async def data_lane() -> None:
             async for heard in tail.follow():
                 if isinstance(heard, Head):
-                    await manager.restart(heard)
+                    first = not clients.epoch
+                    clients.restart(heard.epoch, heard.offset)
+                    if not first:
+                        log.warning("a new epoch begins, all connections start anew", extra={"epoch": heard.epoch})
+                        await sockets.close_all(0)
+                    async for entries in tail.newest(settings.ring_max_entries):
+                        clients.remember(entries)
                     started.set()
                     continue
-                for entry in heard:
-                    manager.speak(entry)
+                for part in _parts(heard, settings.queue_low_bytes):
+                    clients.speak(part)
+                    await outgoing.idle()  # nothing piles up: what is spoken next shares the next pass
                     await asyncio.sleep(0)  # pings and joins get their turn
-
-        def accepting() -> bool:
-            return started.is_set() and not stop.is_set()
 
         async def check() -> Mapping[str, str]:
             node = "ok" if accepting() else "draining" if stop.is_set() else "starting"
@@ -74,20 +106,78 @@ async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
             return {"node": node, "tail": tail_state, **await neighbours(database, redis)}
 
         parts = [
-            tasks.create_task(data_lane(), name="data_lane"),
-            tasks.create_task(manager.listen(), name="control_lane"),
+            spawn(data_lane(), name="data_lane"),
+            spawn(manager.listen(), name="control_lane"),
+            spawn(sessions.run(), name="sessions"),
+            spawn(sockets.keep_sessions(), name="keep_sessions"),
+            spawn(sockets.watch_tokens(), name="watch_tokens"),
+            spawn(clients.keep_cursors_young(), name="keep_cursors_young"),
+            spawn(server.eio.wheel.run(), name="wheel"),
         ]
-        runner = web.AppRunner(
-            web_app(server, Snapshots(database), settings, check, accepting), access_log=None, shutdown_timeout=2.0
-        )
+        app = web_app(server, Snapshots(database), settings, check, accepting)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
-        site = web.SockSite(runner, listener)
-        await site.start()
+        assert runner.server is not None
+        entrance = _entrance(settings, server, accepting, runner.server)
+        door = await asyncio.get_running_loop().create_server(lambda: Front(entrance), sock=listener, backlog=BACKLOG)
         log.info("fanout listens", extra={"host": common.host, "port": common.port})
         await stop.wait()
-        await site.stop()
-        await manager.close_all(common.drain_s * CLOSE_SHARE)
+        door.close()
+        await sockets.close_all(common.drain_s * CLOSE_SHARE)
         await runner.cleanup()
         for part in parts:
             part.cancel()
     log.info("fanout ended")
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    """With ``shared`` several nodes listen on one port of a machine; the kernel spreads the connections over them."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.bind((host, port))
+    listener.setblocking(False)
+    return listener
+
+
+def _entrance(settings: FanoutSettings, server: Server, accepting: Any, others: Any) -> Entrance:
+    origins = frozenset(settings.allowed_origins)
+    websocket = "websocket" in settings.transports
+
+    def admits(handshake: Handshake) -> Refusal | None:
+        origin = handshake.headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1") not in origins:
+            return Refusal("403 Forbidden", "FORBIDDEN", "this origin is not allowed here")
+        if not websocket:
+            return Refusal("400 Bad Request", "BAD_REQUEST", "WebSocket is switched off here")
+        if not accepting():
+            return Refusal("503 Service Unavailable", "UNAVAILABLE", "this node takes no new connections")
+        return None
+
+    def address(handshake: Handshake, peer: str) -> str:
+        if not settings.trusted_proxies:
+            return peer
+        return client_address({"X-Forwarded-For": handshake.header(b"x-forwarded-for")}, peer, settings.trusted_proxies)
+
+    def token(handshake: Handshake) -> str | None:
+        if not (handshake.headers.keys() & {b"authorization", b"cookie"}):
+            return None
+        return token_of({"Authorization": handshake.header(b"authorization"), "Cookie": handshake.header(b"cookie")})
+
+    return Entrance(SOCKETS.encode(), server.eio, admits, address, token, others)
+
+
+def _parts(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
+    """Entries in portions of about so many bytes, so that what waits for one connection stays bounded."""
+    part: list[Entry] = []
+    total = 0
+    for entry in entries:
+        part.append(entry)
+        total += sum(len(words) for _, words in entry.spoken)
+        if total >= size:
+            yield part
+            part, total = [], 0
+    if part:
+        yield part

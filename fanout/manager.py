@@ -1,34 +1,32 @@
 """The Redis manager of Socket.IO, in two lanes.
 
-*Data lane*: the feed. ``speak`` takes entry after entry from this node's tail and queues each emission for the members
-of its room on this node; there is no await in it, so a join falls before an entry or after it and never inside.
+*Data lane*: the feed, which this node's tail reads and ``Clients`` speaks.
 *Control lane*: a short Redis Stream in which nodes tell each other what is not durable: enter, leave and close room,
-disconnect, callbacks, ephemeral emits. JSON only.
+disconnect, takeover of a session, callbacks, ephemeral emits. JSON only.
+
+The rooms of python-socketio's API are those of ``Clients``: nothing is kept twice, and a socket that goes costs its own
+rooms only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 from socketio.async_pubsub_manager import AsyncPubSubManager
 
-from fanout.metrics import DELIVER_SECONDS, NODE_SEQ, SENT
-from fanout.upstream import Server, close_connection, event_packet, queue_packet
-from shared.domain.entry import Cursor, Entry, Offset
-from shared.domain.rooms import GLOBAL
+from fanout import frames
+from fanout.clients import Client, Clients
+from fanout.metrics import DROPPED
+from fanout.upstream import NAMESPACE, Server
 from shared.feed import OUTAGES, newest, read_stream
-from shared.outbox import Head
 
 log = logging.getLogger("fanout.manager")
 
-NAMESPACE = "/"
 CONTROL_MAX = 10_000  # entries of the control lane
 CONTROL_WAIT_S = 5.0
 PUBLISH_TRIES = 5
@@ -44,67 +42,84 @@ class RedisStreamManager(AsyncPubSubManager):
 
     name = "redis-streams"
     server: Server
+    clients: Clients
+    on_order: Callable[[str, dict[str, Any]], None]  # what another node orders, beside python-socketio's own methods
+    on_room: Callable[[Client], None]  # the rooms of a client have changed, and not by its own join or leave
 
     def __init__(self, redis: Redis, prefix: str, *, write_only: bool = False) -> None:
         super().__init__(channel=f"{prefix}:control", write_only=write_only)
         self._redis = redis
-        self._epoch = ""
-        self._position = Offset(0, 0)
 
     def initialize(self) -> None:
         """Upstream starts its listener here, as a task of nobody; ours is a child of the composition root."""
 
-    # -- data lane
+    # -- rooms: upstream's ``base_manager.py``, over ``Clients``
 
-    @property
-    def cursor(self) -> Cursor:
-        """This node's position: all up to there has been queued for the members of its rooms."""
-        return Cursor(self._epoch, self._position)
+    def get_namespaces(self) -> Iterable[str]:
+        return (NAMESPACE,)
 
-    async def restart(self, head: Head) -> None:
-        """Begin at ``head``. Connections of an earlier epoch are closed: their cursors are void."""
-        first = not self._epoch
-        self._epoch, self._position = head.epoch, head.offset
-        NODE_SEQ.set(head.offset.seq)
-        if not first:
-            log.warning("a new epoch begins, all connections start anew", extra={"epoch": head.epoch})
-            await self.close_all(0)
+    def get_participants(self, namespace: str, room: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
+        for client in self._members(namespace, room):
+            yield client.sid, client.link.sid
 
-    def speak(self, entry: Entry) -> None:
-        """Queue one entry's emissions for the members of their rooms on this node, and move its position."""
-        rooms = self.rooms.get(NAMESPACE, {})
-        sent = 0
-        for n, (room, words) in enumerate(entry.spoken):
-            self._position = Offset(entry.seq, n)
-            members = rooms.get(room)
-            if members:
-                packet = event_packet(words, str(self.cursor))
-                sent += sum(queue_packet(self.server, eio_sid, packet) for eio_sid in members.values())
-        if sent:
-            DELIVER_SECONDS.observe(max(0.0, time.time() - entry.at / 1e6))
-            SENT.inc(sent)
-        NODE_SEQ.set(entry.seq)
+    def _members(self, namespace: str, room: str | Iterable[str] | None) -> list[Client]:
+        """Each once, however many of the rooms it is in."""
+        if namespace != NAMESPACE:
+            return []
+        if room is None:
+            return list(self.clients.by_sid.values())
+        found: dict[str, Client] = {}
+        for name in (room,) if isinstance(room, str) else room:
+            alone = self.clients.by_sid.get(name)
+            found |= {it.sid: it for it in ([alone] if alone else self.clients.members(name))}
+        return list(found.values())
 
-    def join(self, sid: str, room: str) -> Cursor:
-        """Enter a room now; its emissions after the returned cursor will come."""
-        self.basic_enter_room(sid, NAMESPACE, room)
-        return self.cursor
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        return namespace == NAMESPACE and sid in self.clients.by_sid
 
-    async def connect(self, sid: str, namespace: str) -> str:
-        """Called right after the CONNECT reply is queued, so nothing comes before it."""
-        connected: str = await super().connect(sid, namespace)
-        if namespace == NAMESPACE:
-            self.join(connected, GLOBAL)
-        return connected
+    def is_pre_connected(self, sid: str, namespace: str) -> bool:
+        return False
 
-    async def close_all(self, over_s: float) -> None:
-        """Close every connection, spread over ``over_s`` seconds, so that its client comes back elsewhere."""
-        names = list(self.server.eio.sockets)
-        random.shuffle(names)
-        for i, eio_sid in enumerate(names):
-            await close_connection(self.server, eio_sid)
-            if i % 50 == 49:
-                await asyncio.sleep(over_s * 50 / len(names))
+    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+        link = self.server.eio.sockets.get(eio_sid)
+        return link.client.sid if link is not None and link.client is not None and namespace == NAMESPACE else None
+
+    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+        client = self.clients.by_sid.get(sid)
+        return client.link.sid if client and namespace == NAMESPACE else None
+
+    def pre_disconnect(self, sid: str, namespace: str) -> str | None:
+        return self.eio_sid_from_sid(sid, namespace)
+
+    def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
+        self.callbacks.pop(sid, None)
+        client = self.clients.by_sid.get(sid)
+        if client is not None:
+            self.clients.forget(client)
+            client.link.client = None
+
+    def is_sid_room(self, namespace: str, room: str) -> bool:
+        return room in self.clients.by_sid
+
+    def basic_enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
+        client = self.clients.by_sid.get(sid)
+        if client is None or namespace != NAMESPACE:
+            raise ValueError("sid is not connected to requested namespace")
+        if self.is_sid_room(namespace, room):
+            raise ValueError("cannot enter a sid room")
+        if room not in client.rooms:
+            self.clients.enter(client, room)
+            self.on_room(client)
+
+    def basic_leave_room(self, sid: str, namespace: str, room: str) -> None:
+        client = self.clients.by_sid.get(sid)
+        if client is not None and room in client.rooms:
+            self.clients.leave(client, room)
+            self.on_room(client)
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        client = self.clients.by_sid.get(sid)
+        return [sid, *client.rooms] if client else []
 
     # -- control lane
 
@@ -114,6 +129,28 @@ class RedisStreamManager(AsyncPubSubManager):
         if not arguments or isinstance(arguments[-1], str):
             raise EndsWithText(f"{event} ends with text or has no argument")
         await super().emit(event, data, namespace=namespace, room=room, **kwargs)
+
+    async def _handle_emit(self, message: dict[str, Any]) -> None:
+        """Upstream (``async_pubsub_manager.py``, same name) starts a task for every recipient."""
+        if message.get("callback") is not None or message.get("binary"):
+            await super()._handle_emit(message)  # each recipient has a packet of its own, or several
+            return
+        if self.write_only:
+            return
+        skipped = message.get("skip_sid")
+        skip = frozenset(skipped if isinstance(skipped, list) else (skipped,))
+        frame = frames.frame(b"42" + msgspec.json.encode([message["event"], *message["data"]]))
+        for client in self._members(message.get("namespace") or NAMESPACE, message.get("room")):
+            if client.sid in skip:
+                continue
+            if client.link.paused:
+                DROPPED.inc()
+            else:
+                client.link.push(frame)
+
+    async def order(self, what: str, **details: str | int) -> None:
+        """Tell the other nodes. Raises one of ``OUTAGES``."""
+        await self._publish({"method": "order", "order": what, **details, "host_id": self.host_id})
 
     async def listen(self) -> None:
         """Hear what other nodes ask of this one, for ever."""
@@ -156,4 +193,6 @@ class RedisStreamManager(AsyncPubSubManager):
                 except (KeyError, msgspec.DecodeError):
                     log.warning("a message of the control lane is not ours", extra={"id": stream_id})
                     continue
+                if message.get("method") == "order" and message.get("host_id") != self.host_id:
+                    self.on_order(str(message.get("order")), message)
                 yield message

@@ -18,3 +18,7 @@ DELIVER_SECONDS: Final = Histogram(
     "From a delivery's arrival at ingest to its emission being handed to this node's sockets",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
+BEHIND: Final = Gauge("bitpay_connections_catching_up", "Sockets of this node that are told the past")
+CATCH_UPS: Final = Counter("bitpay_catch_ups_total", "Times a socket began to catch up, by why", ["cause"])
+SESSIONS: Final = Counter("bitpay_sessions_total", "CONNECTs by what became of them", ["result"])
+DROPPED: Final = Counter("bitpay_ephemeral_dropped_total", "Ephemeral events not sent to sockets that are too slow")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from redis.asyncio import Redis
 
@@ -31,8 +31,16 @@ BATCH = 500
 class Tail:
     """One node's reading of the feed."""
 
-    def __init__(self, database: Pool, redis: Redis, prefix: str, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self,
+        database: Pool,
+        redis: Redis,
+        prefix: str,
+        look_s: float = LOOK_S,
+        on_loss: Callable[[], object] | None = None,
+    ) -> None:
         self._database, self._redis = database, redis
+        self._on_loss = on_loss  # called when Redis has lost the feed, and so whatever else was kept there
         self._prefix, self._look_s = prefix, look_s
         self._feed: Feed | None = None
         self._epoch = ""
@@ -41,6 +49,7 @@ class Tail:
         self._look_at = 0.0
         self._heard_at = 0.0
         self._pause = PAUSE_S[0]
+        self._top = 0  # where the feed ended at the last look
 
     @property
     def silence_s(self) -> float:
@@ -63,6 +72,7 @@ class Tail:
                     async for entries in self._from_postgres(self._due):
                         yield entries
                 self._due = head.offset.seq if head else self._due
+                await self._see_loss()
             NODE_LAG.set(max(0, (self._due or 0) - self._seq))
             if self._feed is None:
                 continue
@@ -76,6 +86,34 @@ class Tail:
             if whole:
                 self._seq = whole[-1].seq
                 yield whole
+
+    async def newest(self, count: int) -> AsyncIterator[list[Entry]]:
+        """The last entries up to where this node starts, as far as the feed has them, for the ring."""
+        after = max(0, self._seq - count)
+        while self._feed is not None and after < self._seq:
+            try:
+                entries = await self._feed.read(after=after, count=BATCH)
+            except OUTAGES:
+                return
+            entries = [entry for entry in entries if entry.seq <= self._seq]
+            if not entries:
+                return
+            after = entries[-1].seq
+            yield entries
+
+    async def _see_loss(self) -> None:
+        """A feed that ends before this node's position is another one than that which this node has read."""
+        if self._feed is None or self._on_loss is None:
+            return
+        try:
+            last = await self._feed.last()
+        except OUTAGES:
+            return
+        top = last.seq if last else 0
+        if top < self._seq and top < self._top:
+            log.warning("redis has lost the feed", extra={"seq": self._seq, "feed": top})
+            self._on_loss()
+        self._top = top
 
     def _begin(self, head: Head) -> None:
         self._epoch, self._seq, self._due = head.epoch, head.offset.seq, None

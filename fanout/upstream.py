@@ -7,23 +7,59 @@ upgrade moves what is used here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
+import engineio
 import socketio
+from aiohttp import web
 from engineio import packet as engine
+from engineio.async_drivers import aiohttp as driver
+from engineio.async_socket import AsyncSocket
 from socketio import packet as wire
 
-Answer = dict[str, object]
-OnMessage = Callable[[str, str, list[Any]], Awaitable[Answer | None]]
+from fanout import frames
+from fanout.links import CLOSE_S, Link, Outgoing, WebSocketLink, Wheel
 
-CLOSE_S = 3.0  # from ending a connection to aborting its TCP transport
+NAMESPACE: Final = "/"
+MESSAGE_MAX_BYTES: Final = 16_384  # of one client message
+
+Answer = dict[str, object]
+OnMessage = Callable[[Link, str, list[Any]], Awaitable[Answer | None]]
+OnConnect = Callable[[Link, object], Awaitable[None]]
 
 
 class Server(socketio.AsyncServer):
-    """A server whose client messages all go to one function, which also learns whether an answer is awaited."""
+    """A server whose CONNECTs and client messages go to one function each, with the link they came on."""
 
+    on_connect: OnConnect
     on_message: OnMessage
+    eio: Engine
+    manager_initialized: bool
+
+    def _engineio_server_class(self) -> type[engineio.AsyncServer]:
+        return Engine
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
+        """Upstream (``async_server.py``, same name) always answers, and with ``sid`` only.
+
+        Ours may close the transport instead of answering, and replies with ``pid`` too (``connected``).
+        """
+        link = self.eio.sockets.get(eio_sid)
+        if link is None:
+            return
+        if (namespace or NAMESPACE) != NAMESPACE:
+            await self._refuse(eio_sid, {"message": "Invalid namespace"}, namespace)
+        elif link.client is None:
+            await self.on_connect(link, data)
+
+    async def _refuse(self, eio_sid: str, why: Mapping[str, object], namespace: str | None) -> None:
+        await self._send_packet(eio_sid, self.packet_class(wire.CONNECT_ERROR, data=dict(why), namespace=namespace))
+
+    async def refuse(self, link: Link, code: str, message: str) -> None:
+        """``44``: the client stays away until its application calls ``connect()`` again."""
+        await self._refuse(link.sid, {"message": code, "data": {"code": code, "message": message}}, NAMESPACE)
 
     async def _handle_event_internal(
         self, server: Any, sid: str, eio_sid: str, data: list[Any], namespace: str, id: int | None
@@ -32,9 +68,10 @@ class Server(socketio.AsyncServer):
 
         A refusal must reach the client either way: as the ack, or as ``room:error``.
         """
-        if not data or not isinstance(data[0], str):
+        link = self.eio.sockets.get(eio_sid)
+        if link is None or not isinstance(data, list) or not data or not isinstance(data[0], str):
             return
-        answer = await self.on_message(sid, data[0], data[1:])
+        answer = await self.on_message(link, data[0], data[1:])
         if answer is None:
             return
         if id is not None:
@@ -46,38 +83,181 @@ class Server(socketio.AsyncServer):
             packet = self.packet_class(wire.EVENT, namespace=namespace, data=["room:error", error])
         await self._send_packet(eio_sid, packet)
 
+    async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
+        """Upstream keeps the whole environ of each connection; nothing here reads it."""
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
 
-def event_packet(words: bytes, cursor: str) -> engine.Packet:
-    """The packet of a durable event, ``2["name",payload,"cursor"]``, encoded once for all who get it."""
-    packet = engine.Packet(engine.MESSAGE, f'2[{words.decode()},"{cursor}"]')
-    packet.encode()
-    return packet
+
+class Engine(engineio.AsyncServer):
+    """An Engine.IO server whose sockets are links. WebSockets come through ``open``, polling through upstream."""
+
+    sockets: dict[str, Any]
+    _async: Mapping[str, Any]
+    on_forget: Callable[[Link], None]
+    on_fell_behind: Callable[[Link], None]
+
+    def __init__(self, *, high: int = 262_144, low: int = 65_536, **kwargs: Any) -> None:
+        # upstream's monitor looks at one socket after the other with a timer each; the wheel does that
+        super().__init__(monitor_clients=False, max_http_buffer_size=MESSAGE_MAX_BYTES, **kwargs)
+        driven: Mapping[str, Any] = self._async
+        self._async = {**driven, "websocket": _UpgradedWebSocket}
+        self.outgoing, self.wheel = Outgoing(), Wheel()
+        self.message_max = MESSAGE_MAX_BYTES
+        self.high, self.low = high, low
+
+    def open(self, transport: asyncio.Transport, address: str, token: str | None) -> WebSocketLink:
+        """A link for a WebSocket whose handshake was just answered; ``opening`` is what it is to be sent first."""
+        link = WebSocketLink(self, self.generate_id(), address, transport)
+        link.token = token
+        self.sockets[link.sid] = link
+        return link
+
+    def opening(self, sid: str, upgrades: list[str]) -> dict[str, object]:
+        """The OPEN packet's content."""
+        return {
+            "sid": sid,
+            "upgrades": upgrades,
+            "pingTimeout": int(self.ping_timeout * 1000),
+            "pingInterval": int(self.ping_interval * 1000),
+            "maxPayload": self.message_max,
+        }
+
+    async def received(self, link: Link, data: str | bytes) -> None:
+        """One Engine.IO message of a client."""
+        await self.handlers["message"](link.sid, data)
+
+    def forget(self, link: Link, reason: str) -> None:
+        """A link has ended, whoever ended it."""
+        if self.sockets.pop(link.sid, None) is not None:
+            self.on_forget(link)
+
+    def fell_behind(self, link: Link) -> None:
+        """More waits for a link than may."""
+        self.on_fell_behind(link)
+
+    async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
+        """Upstream (``async_server.py``, same name) with a link for its socket, and no WebSocket: those that are not
+        answered in front of aiohttp have a handshake that is odd."""
+        if transport != "polling":
+            return self._bad_request("this WebSocket handshake is not understood")
+        link = PollingLink(self, self.generate_id(), environ)
+        self.sockets[link.sid] = link
+        await AsyncSocket.send(
+            link, engine.Packet(engine.OPEN, self.opening(link.sid, self._upgrades(link.sid, "polling")))
+        )
+        link.schedule_ping()
+        link.connected = True
+        link.begin()
+        return self._ok(await link.poll(), jsonp_index=jsonp_index)
 
 
-def queue_packet(server: Server, eio_sid: str, packet: engine.Packet) -> bool:
-    """Queue a packet for one connection, at once and in the order of the calls.
+class PollingLink(Link, AsyncSocket):
+    """Upstream's socket as a link: HTTP long-polling, and WebSockets that began so.
 
-    ``AsyncSocket.send`` does the same after looking at the ping's age, in a coroutine; upstream starts a task of it for
-    every recipient, which is most of what a broadcast costs there.
+    What it is sent goes through ``pending`` into upstream's queue, and no more of it than the low mark; there the
+    packets wait that upstream takes out all at once.
     """
-    connection = server.eio.sockets.get(eio_sid)
-    if connection is None or connection.closed:
-        return False
-    connection.queue.put_nowait(packet)
-    return True
+
+    def __init__(self, server: Engine, sid: str, environ: Mapping[str, Any]) -> None:
+        AsyncSocket.__init__(self, server, sid)
+        request = environ["aiohttp.request"]
+        Link.__init__(self, server, sid, request["address"])
+        self.token = request["token"]
+        self.queued = 0  # bytes
+        self._born = time.monotonic()
+        self._transport: asyncio.Transport | None = None
+
+    async def send(self, pkt: engine.Packet) -> None:
+        if pkt.packet_type == engine.MESSAGE and isinstance(pkt.data, str):
+            self.push(frames.frame(pkt.encode().encode()))
+        elif pkt.packet_type == engine.PING:
+            self.queue.put_nowait(pkt)
+            # ahead of what waits: a slow client is not a dead one
+            self.queue._queue.rotate(1)
+        else:
+            self.queue.put_nowait(pkt)
+
+    def flush(self) -> None:
+        self.due = False
+        taken = 0
+        for data in self.pending:
+            if self.paused:
+                break
+            taken += 1
+            self.queued += len(data)
+            self.queue.put_nowait(engine.Packet(engine.MESSAGE, frames.payload_of(data)[1:].decode()))
+            self.paused = self.queued > self.engine.low
+        del self.pending[:taken]
+        if self.paused:
+            if self.waiting > self.engine.high:
+                self.engine.fell_behind(self)
+        elif not self.pending:
+            self._wake()
+
+    @property
+    def waiting(self) -> int:
+        return self.queued + sum(map(len, self.pending))
+
+    async def poll(self) -> list[engine.Packet]:
+        packets: list[engine.Packet] = await super().poll()
+        self.queued = 0  # upstream takes them all
+        if self.paused:
+            self.paused = False
+            self.flush()
+        return packets
+
+    async def receive(self, pkt: engine.Packet) -> None:
+        """Upstream runs its handler and swallows what that raises."""
+        if pkt.packet_type == engine.MESSAGE:
+            try:
+                await self.engine.received(self, pkt.data)
+            except ValueError:
+                self.end(reason="bad message")
+        else:
+            await super().receive(pkt)
+
+    async def _upgrade_websocket(self, environ: Mapping[str, Any]) -> Any:
+        self._transport = environ["aiohttp.request"].transport
+        return await super()._upgrade_websocket(environ)
+
+    def begin(self) -> None:
+        """From now on the wheel looks after it."""
+        now = time.monotonic()
+        self.expected_at = now + self.engine.ping_timeout
+        self.engine.wheel.add(self, self.expected_at)
+
+    def tick(self, now: float) -> float:
+        """The end of a peer that is silent. PING is upstream's."""
+        silent = self.last_ping and time.time() - self.last_ping > self.engine.ping_timeout
+        if silent or (self.client is None and now >= self.expected_at):
+            self.end(reason="ping timeout" if silent else "no CONNECT")
+            return 0
+        return now + max(1.0, self.engine.ping_timeout / 4)
+
+    def end(self, code: int = frames.GOING_AWAY, reason: str = "server disconnect") -> None:
+        if self.closed:
+            return
+        self.closing = self.closed = True
+        self.engine.forget(self, reason)
+        # what a poll waits for: upstream's ``close`` leaves it, and the writer of a WebSocket, asleep
+        self.queue.put_nowait(engine.Packet(engine.CLOSE))
+        self.queue.put_nowait(None)
+        if self._transport is not None:
+            asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
+        self._wake()
+
+    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        self.end(reason=reason or "server disconnect")
 
 
-async def close_connection(server: Server, eio_sid: str) -> None:
-    """End a connection so that its client comes back: no Socket.IO packet, just a closed transport.
+class _UpgradedWebSocket(driver.WebSocket):
+    """Upstream's WebSocket, without the compression that aiohttp would agree to: 100 KiB a socket."""
 
-    Upstream's ``close`` leaves the writer asleep on its queue; ``None`` wakes it, and it closes the WebSocket.
-    """
-    connection = server.eio.sockets.get(eio_sid)
-    if connection is None or connection.closed:
-        return
-    request = server.environ.get(eio_sid, {}).get("aiohttp.request")
-    transport = getattr(request, "transport", None)
-    await connection.close(wait=False, abort=True, reason=server.eio.reason.SERVER_DISCONNECT)
-    connection.queue.put_nowait(None)
-    if transport is not None:
-        asyncio.get_running_loop().call_later(CLOSE_S, transport.abort)
+    async def __call__(self, environ: dict[str, Any]) -> Any:
+        self._sock = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
+        await self._sock.prepare(environ["aiohttp.request"])
+        self.environ = environ
+        await self.handler(self)
+        return self._sock

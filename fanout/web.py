@@ -8,7 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
+from fanout.address import client_address
 from fanout.snapshots import Snapshots, refusal
+from fanout.tokens import token_of
 from fanout.upstream import Server
 from shared.settings import FanoutSettings
 from shared.telemetry import bearer_matches, metrics_text
@@ -64,6 +66,8 @@ def web_app(
     async def engine(request: web.Request) -> web.StreamResponse:
         if "sid" not in request.query and not accepting():
             raise web.HTTPServiceUnavailable(reason="this node takes no new connections")
+        request["address"] = client_address(request.headers, request.remote or "", settings.trusted_proxies)
+        request["token"] = token_of(request.headers, request.cookies)
         answer: web.StreamResponse = await server.eio.handle_request(request)
         return answer
 

@@ -105,6 +105,11 @@ class Feed:
         """Entries behind the seq ``after``, waiting up to ``block_s`` for one."""
         return [_entry(*it) for it in await read_stream(self._redis, self.key, f"{after}-0", count, block_s)]
 
+    async def range(self, first: int, count: int = 500) -> list[Entry]:
+        """Entries from the seq ``first`` on, at most ``count``."""
+        found = cast("list[StreamEntry]", await self._redis.xrange(self.key, min=f"{first}-0", count=count))
+        return [_entry(*it) for it in found]
+
 
 async def newest(redis: Redis, key: str) -> StreamEntry | None:
     """The last entry of a Redis Stream; None where there is none."""

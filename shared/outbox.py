@@ -7,7 +7,7 @@ commit order is ``seq`` order, and no reader by cursor can miss a row; a databas
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -101,6 +101,40 @@ async def read(connection: Connection, *, after: int, limit: int = 500) -> list[
             yield Entry(seq, microseconds(parts[0]["created_at"]), tuple(spoken))
 
     return list(entries())
+
+
+async def read_rooms(
+    connection: Connection, rooms: Collection[str], *, after: Offset, upto: Offset, limit: int
+) -> list[tuple[Offset, Spoken]]:
+    """What was said in these rooms behind ``after`` and up to ``upto``, in order, at most ``limit`` emissions."""
+    rows = await connection.fetch(_READ_ROOMS, list(rooms), *after, *upto, limit)
+    return [
+        (Offset(row["seq"], row["n"]), Spoken(row["room"], words(row["name"], row["payload"].encode()))) for row in rows
+    ]
+
+
+async def count_rooms(
+    connection: Connection, rooms: Collection[str], *, after: Offset, upto: Offset, limit: int
+) -> int:
+    """How many emissions ``read_rooms`` would find, counted up to ``limit``."""
+    count: int = await connection.fetchval(_COUNT_ROOMS, list(rooms), *after, *upto, limit)
+    return count
+
+
+# Room by room, so that each uses the index (room, seq, n) and reads no more than it may return.
+_OF_ROOMS = """
+FROM unnest($1::text[]) AS it (name) CROSS JOIN LATERAL (
+    SELECT {columns} FROM outbox
+    WHERE room = it.name AND (seq, n) > ($2, $3) AND (seq, n) <= ($4, $5)
+    ORDER BY seq, n LIMIT $6
+) AS said
+"""
+_READ_ROOMS = (
+    "SELECT said.* "
+    + _OF_ROOMS.format(columns="seq, n, room, outbox.name, payload::text AS payload")
+    + " ORDER BY seq, n LIMIT $6"
+)
+_COUNT_ROOMS = f"SELECT count(*) FROM (SELECT {_OF_ROOMS.format(columns='seq')} LIMIT $6) AS found"  # noqa: S608
 
 
 async def broadcast_of(connection: Connection, event_id: str) -> tuple[Offset, Spoken] | None:

@@ -203,6 +203,14 @@ class FanoutSettings:
     transports: tuple[str, ...]
     ping_interval_s: int
     ping_timeout_s: int
+    token_ttl_s: int
+    trusted_proxies: int  # in front of this node
+    session_ttl_s: int
+    resume_max: int  # emissions that a client may have missed
+    ring_max_entries: int
+    ring_max_bytes: int
+    queue_high_bytes: int  # waiting for one connection
+    queue_low_bytes: int
     page: bool
     dev_user_rooms: bool  # anybody may hear any user room; never in production
 
@@ -225,9 +233,19 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
         transports=read.read("TRANSPORTS", "websocket,polling", _transports),
         ping_interval_s=read.read("PING_INTERVAL_S", "25", _whole(1, 600)),
         ping_timeout_s=read.read("PING_TIMEOUT_S", "20", _whole(1, 600)),
+        token_ttl_s=read.read("TOKEN_TTL_S", "86400", _whole(60, 86_400)),
+        trusted_proxies=read.read("TRUSTED_PROXIES", "0", _whole(0, 20)),
+        session_ttl_s=read.read("SESSION_TTL_S", "86400", _whole(10, 31_536_000)),
+        resume_max=read.read("RESUME_MAX", "10000", _whole(1, 10_000_000)),
+        ring_max_entries=read.read("RING_MAX_ENTRIES", "20000", _whole(1, 10_000_000)),
+        ring_max_bytes=read.read("RING_MAX_BYTES", "67108864", _whole(65_536, 2**40)),
+        queue_high_bytes=read.read("QUEUE_HIGH_BYTES", "262144", _whole(8192, 2**30)),
+        queue_low_bytes=read.read("QUEUE_LOW_BYTES", "65536", _whole(4096, 2**30)),
         page=read.read("PAGE", "on", _switch) == "on",
         dev_user_rooms=open_rooms,
     )
+    if (settings.queue_low_bytes or 0) >= (settings.queue_high_bytes or 2**31):
+        read.faults.append("QUEUE_LOW_BYTES must be less than QUEUE_HIGH_BYTES")
     read.finish()
     return settings
 

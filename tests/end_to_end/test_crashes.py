@@ -145,11 +145,11 @@ async def test_a_killed_node_comes_back_and_speaks_on(processes: Processes, data
         await one.saw("disconnect")
         await post(ingest, body(block(101, [withdrawn(1)])))
         await asyncio.to_thread(node.start)
-        await one.until(lambda it: sum(line["on"] == "joined" for line in it.lines) == 2)
+        await one.until(lambda it: [line["recovered"] for line in it.lines if line["on"] == "connect"] == [False, True])
         await post(ingest, body(block(102, [withdrawn(1)])))
-        await one.until(lambda it: it.heard[-1].offset == (3, 1))
-        await two.until(lambda it: it.heard[-1].offset == (3, 1))
-        assert [(1, 2), (2, 0), (2, 1), (3, 0), (3, 1)] == [it.offset for it in two.heard]
+        for it in (one, two):
+            await it.until(lambda it: it.heard[-1].offset == (3, 1))
+            assert [(1, 2), (2, 0), (2, 1), (3, 0), (3, 1)] == [heard.offset for heard in it.heard]
 
 
 async def test_a_short_outage_of_postgres_is_waited_for_inside_the_request(

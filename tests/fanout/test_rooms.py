@@ -32,23 +32,23 @@ from tests.processes import Processes
     ],
 )
 def test_a_message_names_a_room(message: str, arguments: list[Any], answer: Asked | None) -> None:
-    assert answer == asked(message, arguments, open_user_rooms=False)
+    assert answer == asked(message, arguments, "")
 
 
 @pytest.mark.parametrize("bad", ["042", "-1", "1.0", "", str(2**63), "²", None, True, 1.5, ["1"], -1, 2**63])
 def test_a_stream_id_has_one_spelling(bad: object) -> None:
-    answer = asked("join-stream-room", [bad], open_user_rooms=False)
+    answer = asked("join-stream-room", [bad], "")
     assert isinstance(answer, Denied)
     assert "BAD_REQUEST" == answer.code
 
 
 def test_a_user_room_is_closed_until_somebody_can_prove_an_address() -> None:
     for arguments in ([], [RECIPIENT], [{}], [1]):
-        answer = asked("join-user-room", arguments, open_user_rooms=False)
+        answer = asked("join-user-room", arguments, "")
         assert isinstance(answer, Denied)
         assert "UNAUTHENTICATED" == answer.code
-    assert Asked(True, f"user:{RECIPIENT}") == asked("join-user-room", [RECIPIENT], open_user_rooms=True)
-    bad = asked("join-user-room", ["nobody"], open_user_rooms=True)
+    assert Asked(True, f"user:{RECIPIENT}") == asked("join-user-room", [RECIPIENT], "", open_user_rooms=True)
+    bad = asked("join-user-room", ["nobody"], "", open_user_rooms=True)
     assert isinstance(bad, Denied)
     assert "BAD_REQUEST" == bad.code
 

@@ -32,15 +32,17 @@ def access(event: str, **fields: int | str) -> Print:
     return told("access", f"access-{event}", **fields)
 
 
+def obligation(event: str, **fields: int | str) -> Print:
+    return told("obligation", f"obligation-{event}", **fields)
+
+
 def moved(stream: int, old: str, new: str) -> tuple[Event, ...]:
     """The NFT and the payer move together, as in a sale."""
-    transfer = told(
-        "obligation", "obligation-transferred", stream_id=stream, token_id=stream, from_=old, to=new, note="moved"
-    )
+    transfer = obligation("transferred", stream_id=stream, token_id=stream, from_=old, to=new, note="moved")
     return transfer, stream_sender_updated(stream, old=old, new=new, transfer_type="authorized-contract")
 
 
 def created(stream: int, sender: str) -> tuple[Event, ...]:
     """A stream with its two NFTs."""
-    minted = told("obligation", "obligation-minted", stream_id=stream, token_id=stream, owner=sender)
+    minted = obligation("minted", stream_id=stream, token_id=stream, owner=sender)
     return NftMint(CONTRACTS.recipient_asset, stream, BOB), minted, stream_created(stream, sender=sender)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from typing import Any
 
 import uvloop
 from redis.asyncio import Redis
@@ -32,7 +33,7 @@ async def main(url: str, prefix: str, epoch: str, seq: int, port: int, room: str
                     seq += 1
                     where = room.replace("%d", str(int(n) % 10_000))
                     words = b'"stream:updated",{"n":%b,"t":%b,"pad":"%b"}' % (n, due, pad)
-                    fields = {"at": int(time.time() * 1e6), "rooms": f'["{where}"]', "0": words}
+                    fields: dict[Any, Any] = {"at": int(time.time() * 1e6), "rooms": f'["{where}"]', "0": words}
                     pipeline.xadd(key, fields, id=f"{seq}-0", maxlen=100_000, approximate=True)
                 await pipeline.execute()
         writer.close()

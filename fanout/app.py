@@ -17,6 +17,7 @@ from fanout.history import History
 from fanout.manager import RedisStreamManager
 from fanout.ring import Ring
 from fanout.sessions import Sessions
+from fanout.signin import SignIn
 from fanout.snapshots import Snapshots
 from fanout.sockets import Sockets
 from fanout.tail import Tail
@@ -114,7 +115,9 @@ async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
             spawn(clients.keep_cursors_young(), name="keep_cursors_young"),
             spawn(server.eio.wheel.run(), name="wheel"),
         ]
-        app = web_app(server, Snapshots(database), settings, check, accepting)
+        app = web_app(
+            server, Snapshots(database), settings, check, accepting, SignIn(settings, redis, tokens, sockets.log_out)
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         assert runner.server is not None

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from fanout.address import client_address
+from fanout.signin import SignIn
 from fanout.snapshots import Snapshots, refusal
 from fanout.tokens import token_of
 from fanout.upstream import Server
@@ -32,7 +33,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def web_app(
-    server: Server, snapshots: Snapshots, settings: FanoutSettings, check: Check, accepting: Callable[[], bool]
+    server: Server,
+    snapshots: Snapshots,
+    settings: FanoutSettings,
+    check: Check,
+    accepting: Callable[[], bool],
+    signin: SignIn | None = None,
 ) -> web.Application:
     """All routes of fanout.
 
@@ -97,6 +103,7 @@ def web_app(
             web.get("/readyz{slash:/?}", readyz),
             web.get("/metrics{slash:/?}", metrics),
             *snapshots.routes(),
+            *(signin.routes() if signin else ()),
         ]
     )
     if settings.page:

@@ -6,12 +6,15 @@ encoded ``"name",payload``). Redis may lose it at any time; the relay writes it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.exceptions import RedisError
 
 from shared.domain.entry import Entry, Spoken
@@ -40,22 +43,63 @@ return 1
 
 @asynccontextmanager
 async def open_redis(url: str, *, size: int = 10) -> AsyncIterator[Redis]:
-    """A client on a pool that waits for a free connection instead of failing; bytes in, bytes out."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        protocol=2,  # XREAD answers in one shape
-        max_connections=size,
-        timeout=5,
-        socket_timeout=15,
-        socket_connect_timeout=5,
-        health_check_interval=15,
-    )
+    """A client on a pool that waits for a free connection instead of failing; bytes in, bytes out.
+
+    ``url``: ``redis://``, ``rediss://``, or ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]`` (with
+    ``rediss+sentinel`` over TLS), where the sentinels say which server is the master now.
+    """
+    options: dict[str, Any] = {
+        "protocol": 2,  # XREAD answers in one shape
+        "max_connections": size,
+        "timeout": 5,
+        "socket_timeout": 15,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 15,
+    }
+    sentinels: Sentinel | None = None
+    pool: BlockingConnectionPool
+    if "+sentinel://" in url:
+        sentinels, pool = _behind_sentinels(url, options)
+    else:
+        pool = BlockingConnectionPool.from_url(url, **options)
     client = Redis(connection_pool=pool)
     try:
         yield client
     finally:
         await client.aclose()
         await pool.aclose()
+        for sentinel in sentinels.sentinels if sentinels else ():
+            await sentinel.aclose()
+
+
+class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
+    """The library has each of them alone."""
+
+
+def _behind_sentinels(url: str, options: Mapping[str, Any]) -> tuple[Sentinel, _SentinelPool]:
+    parts = urlsplit(url)
+    hosts, service, db = sentinels_of(url)
+    who = {"username": unquote(parts.username or "") or None, "password": unquote(parts.password or "") or None}
+    tls = {"ssl": True} if parts.scheme.startswith("rediss") else {}
+    asked = {"socket_timeout": 5, "socket_connect_timeout": 5, "protocol": 2, **tls}
+    sentinel = Sentinel(hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+    pool = _SentinelPool(service, sentinel, db=db, **who, **tls, **options)  # type: ignore[no-untyped-call]
+    return sentinel, pool
+
+
+def sentinels_of(url: str) -> tuple[list[tuple[str, int]], str, int]:
+    """Hosts with ports, the service's name and the database in a ``redis+sentinel`` URL. Raises ``ValueError``."""
+    parts = urlsplit(url)
+    hosts: list[tuple[str, int]] = []
+    for item in parts.netloc.rpartition("@")[2].split(","):
+        host, _, port = item.rpartition(":") if re.search(r":[0-9]+$", item) else (item, "", "26379")
+        if not host:
+            raise ValueError("a sentinel has a host")
+        hosts.append((host.strip("[]"), int(port)))
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service:
+        raise ValueError("the path names the service that the sentinels watch")
+    return hosts, service, int(db or 0)
 
 
 def feed_key(prefix: str, epoch: str) -> str:

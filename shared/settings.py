@@ -103,6 +103,14 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _redis_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("redis", "rediss", "redis+sentinel", "rediss+sentinel"):
+        raise ValueError("must be a URL starting with redis:// or rediss:// or redis+sentinel:// or rediss+sentinel://")
+    if "+sentinel" in text and not re.fullmatch(r"[^/]+//[^/,]+(,[^/,]+)*/[^/]+(/[0-9]+)?", text):
+        raise ValueError("must be redis+sentinel://host:port,host:port/service")
+    return text
+
+
 def _prefix(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
         raise ValueError("must be 1 to 64 letters, digits, dots, hyphens or underscores")
@@ -147,7 +155,7 @@ class Common:
 def _common(read: _Reader, port: str) -> Common:
     return Common(
         database_url=read.read("DATABASE_URL", None, _url("postgresql", "postgres")),
-        redis_url=read.read("REDIS_URL", None, _url("redis", "rediss")),
+        redis_url=read.read("REDIS_URL", None, _redis_url),
         redis_prefix=read.read("REDIS_PREFIX", "bitpay", _prefix),
         host=read.read("HOST", "0.0.0.0", str),  # noqa: S104 - behind a platform's router by default
         port=read.read("PORT", port, _whole(1, 65535)),

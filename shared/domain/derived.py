@@ -76,6 +76,8 @@ def corrected(stream_id: int, before: View, after: View) -> Iterator[Emission]:
 def _both(name: str, type: str, view: object, **parties: str | None) -> Iterator[Emission]:
     assert isinstance(view, dict)
     yield Emission(MARKETPLACE, name, type, view)
+    told: set[str] = set()
     for role, address in parties.items():
-        if address is not None:
+        if address is not None and address not in told:
+            told.add(address)
             yield Emission(user_room(address), name, type, view, role)

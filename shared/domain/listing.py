@@ -24,7 +24,8 @@ def listing_status(listing: Listing, stream: Stream | None, obligation: Nft | No
         return "auto_cancelled", f"stream_{stream.status}"
     if obligation is not None and obligation.status == "burned":
         return "auto_cancelled", "nft_burned"
-    if obligation is not None and obligation.owner not in (None, listing.seller):
+    owner = obligation.owner if obligation else None
+    if owner and listing.seller and owner != listing.seller:
         return "auto_cancelled", "nft_transferred"
     return ("pending" if listing.purchase_id else "active"), None
 

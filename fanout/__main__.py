@@ -1,11 +1,13 @@
-"""``python -m fanout``: one node."""
+"""``python -m fanout``: one node, or with ``WORKERS`` several on one port."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
-from fanout.app import run
+from fanout.app import listen, run
+from fanout.workers import WORKER, shared_metrics, supervise
 from shared.process import read_or_exit, run_process
 from shared.settings import fanout_settings
 
@@ -15,7 +17,16 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m fanout\n")
         return 2
     settings = read_or_exit("fanout", lambda: fanout_settings(os.environ))
-    return run_process("fanout", settings.common.log_level, lambda stop: run(settings, stop))
+    common = settings.common
+    worker = os.environ.get(WORKER)
+    if settings.workers == 1 or worker is not None:
+        return run_process("fanout", common.log_level, lambda stop: run(settings, stop, shared=worker is not None))
+
+    async def all_of_them(stop: asyncio.Event) -> None:
+        with listen(common.host, common.port, shared=True), shared_metrics():  # a port that others have is said at once
+            await supervise(settings.workers, common.drain_s, stop)
+
+    return run_process("fanout", common.log_level, all_of_them)
 
 
 if __name__ == "__main__":

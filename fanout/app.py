@@ -39,10 +39,10 @@ SEND_BUFFER: Final = 131_072  # bytes of the kernel's; one that grows by itself 
 BACKLOG: Final = 4096
 
 
-async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
-    """Run one node until ``stop`` is set or a part of it fails for good."""
+async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = False) -> None:
+    """Run one node until ``stop`` is set or a part of it fails for good; with ``shared`` others listen beside it."""
     common = settings.common
-    listener = _listen(common.host, common.port, shared=False)
+    listener = listen(common.host, common.port, shared=shared)
     async with (
         open_database(common.database_url, "fanout") as database,
         open_redis(common.redis_url) as redis,
@@ -133,7 +133,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event) -> None:
     log.info("fanout ended")
 
 
-def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+def listen(host: str, port: int, *, shared: bool) -> socket.socket:
     """With ``shared`` several nodes listen on one port of a machine; the kernel spreads the connections over them."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -149,7 +149,7 @@ def _entrance(settings: FanoutSettings, server: Server, accepting: Any, others: 
     origins = frozenset(settings.allowed_origins)
     websocket = "websocket" in settings.transports
 
-    def admits(handshake: Handshake) -> Refusal | None:
+    def admits(handshake: Handshake, address: str) -> Refusal | None:
         origin = handshake.headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in origins:
             return Refusal("403 Forbidden", "FORBIDDEN", "this origin is not allowed here")
@@ -157,6 +157,8 @@ def _entrance(settings: FanoutSettings, server: Server, accepting: Any, others: 
             return Refusal("400 Bad Request", "BAD_REQUEST", "WebSocket is switched off here")
         if not accepting():
             return Refusal("503 Service Unavailable", "UNAVAILABLE", "this node takes no new connections")
+        if 0 < settings.connections_per_address <= server.eio.count(address):
+            return Refusal("429 Too Many Requests", "RATE_LIMITED", "too many connections from this address")
         return None
 
     def address(handshake: Handshake, peer: str) -> str:

@@ -55,7 +55,7 @@ class Entrance:
 
     path: bytes
     engine: Engine
-    admits: Callable[[Handshake], Refusal | None]
+    admits: Callable[[Handshake, str], Refusal | None]  # with the client's address
     address: Callable[[Handshake, str], str]  # of the client, from the headers and the peer's
     token: Callable[[Handshake], str | None]
     others: Callable[[], asyncio.Protocol]  # aiohttp
@@ -108,12 +108,12 @@ class Front(asyncio.Protocol):
     def _answer(self, handshake: Handshake, rest: bytes) -> None:
         transport, entrance = self._done(), self._entrance
         peer = transport.get_extra_info("peername")
-        refusal = entrance.admits(handshake)
+        address = entrance.address(handshake, peer[0] if peer else "")
+        refusal = entrance.admits(handshake, address)
         if refusal is not None:
             transport.write(refusal.encoded())
             transport.close()
             return
-        address = entrance.address(handshake, peer[0] if peer else "")
         link = entrance.engine.open(transport, address, entrance.token(handshake))
         transport.set_protocol(link)
         packet = b"0" + msgspec.json.encode(entrance.engine.opening(link.sid, []))

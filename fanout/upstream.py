@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -106,13 +107,22 @@ class Engine(engineio.AsyncServer):
         self.outgoing, self.wheel = Outgoing(), Wheel()
         self.message_max = MESSAGE_MAX_BYTES
         self.high, self.low = high, low
+        self._of_address: Counter[str] = Counter()
 
     def open(self, transport: asyncio.Transport, address: str, token: str | None) -> WebSocketLink:
         """A link for a WebSocket whose handshake was just answered; ``opening`` is what it is to be sent first."""
         link = WebSocketLink(self, self.generate_id(), address, transport)
         link.token = token
-        self.sockets[link.sid] = link
+        self._keep(link)
         return link
+
+    def _keep(self, link: Link) -> None:
+        self.sockets[link.sid] = link
+        self._of_address[link.address] += 1
+
+    def count(self, address: str) -> int:
+        """How many links come from there."""
+        return self._of_address[address]
 
     def opening(self, sid: str, upgrades: list[str]) -> dict[str, object]:
         """The OPEN packet's content."""
@@ -130,8 +140,12 @@ class Engine(engineio.AsyncServer):
 
     def forget(self, link: Link, reason: str) -> None:
         """A link has ended, whoever ended it."""
-        if self.sockets.pop(link.sid, None) is not None:
-            self.on_forget(link)
+        if self.sockets.pop(link.sid, None) is None:
+            return
+        self._of_address[link.address] -= 1
+        if not self._of_address[link.address]:
+            del self._of_address[link.address]
+        self.on_forget(link)
 
     def fell_behind(self, link: Link) -> None:
         """More waits for a link than may."""
@@ -143,7 +157,7 @@ class Engine(engineio.AsyncServer):
         if transport != "polling":
             return self._bad_request("this WebSocket handshake is not understood")
         link = PollingLink(self, self.generate_id(), environ)
-        self.sockets[link.sid] = link
+        self._keep(link)
         await AsyncSocket.send(
             link, engine.Packet(engine.OPEN, self.opening(link.sid, self._upgrades(link.sid, "polling")))
         )

@@ -73,6 +73,8 @@ def web_app(
         if "sid" not in request.query and not accepting():
             raise web.HTTPServiceUnavailable(reason="this node takes no new connections")
         request["address"] = client_address(request.headers, request.remote or "", settings.trusted_proxies)
+        if "sid" not in request.query and 0 < settings.connections_per_address <= server.eio.count(request["address"]):
+            return refusal(429, "RATE_LIMITED", "too many connections from this address")
         request["token"] = token_of(request.headers, request.cookies)
         answer: web.StreamResponse = await server.eio.handle_request(request)
         return answer

@@ -205,6 +205,8 @@ class FanoutSettings:
     common: Common
     allowed_origins: tuple[str, ...]
     jwt_secrets: tuple[bytes, ...]
+    workers: int  # nodes that share the port, each a process
+    connections_per_address: int  # of one node; 0: no limit
     rooms_max: int
     message_rate: int  # client messages a second and connection
     message_burst: int
@@ -235,6 +237,8 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
         common=common,
         allowed_origins=read.read("ALLOWED_ORIGINS", "http://localhost:3000,https://localhost:3000", _origins),
         jwt_secrets=read.read("JWT_SECRET", None, _secrets(32)),
+        workers=read.read("WORKERS", "1", _whole(1, 256)),
+        connections_per_address=read.read("CONNECTIONS_PER_ADDRESS", "0", _whole(0, 1_000_000)),
         rooms_max=read.read("ROOMS_MAX", "128", _whole(1, 100_000)),
         message_rate=read.read("MESSAGE_RATE", "20", _whole(1, 100_000)),
         message_burst=read.read("MESSAGE_BURST", "200", _whole(1, 1_000_000)),

@@ -7,15 +7,25 @@ in ``ingest/metrics.py`` and ``fanout/metrics.py``, so that a process shows only
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # the client library's own variable
 
 _FIELD_MAX = 300  # characters of one logged field
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -68,4 +78,8 @@ def bearer_matches(header: bytes, tokens: tuple[bytes, ...]) -> bool:
 
 def metrics_text() -> tuple[bytes, str]:
     """All metrics in Prometheus' text format, and its content type."""
-    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+    registry = REGISTRY
+    if os.environ.get(METRICS_FOLDER):  # several processes count as one
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -17,6 +17,7 @@ from bench.deliveries import block, body, created, withdrawn
 from shared.database import Pool
 from shared.domain.entry import Cursor
 from tests.builders import ALICE, BOB
+from tests.end_to_end.client import client
 from tests.fanout.wire import Wire, wire
 from tests.posting import post
 from tests.processes import Process, Processes
@@ -327,3 +328,37 @@ async def test_another_epoch_closes_every_connection_and_begins_afresh(processes
     async with wire(node.url, {"pid": pid}) as again:
         assert pid != again.pid
         assert (await again.ask("join-stream-room", "1"))["cursor"].startswith("abcdef01.")
+
+
+async def test_many_messages_at_once_are_all_answered_in_order(processes: Processes) -> None:
+    node = processes.start("fanout", MESSAGE_RATE="10000", MESSAGE_BURST="10000")
+    async with wire(node.url) as one:
+        transport = one.socket._response.connection.transport  # type: ignore[union-attr]
+        writer = one.socket._writer
+        transport.pause_reading()
+        for number in range(1, 301):
+            await writer.send_frame(f'42{number}["join-marketplace"]'.encode(), aiohttp.WSMsgType.TEXT)
+        transport.resume_reading()
+        await one.until(lambda it: sum(packet.startswith("43") for packet in it.packets) == 300)
+        answers = [int(it[2:].partition("[")[0]) for it in one.packets if it.startswith("43")]
+        assert list(range(1, 301)) == answers
+
+
+@pytest.mark.parametrize("transports", [("polling",), ("polling", "websocket")], ids=["polling", "upgraded"])
+async def test_long_polling_clients_recover_too(
+    processes: Processes, database: Pool, transports: tuple[str, ...]
+) -> None:
+    ingest, node = processes.start("ingest"), processes.start("fanout")
+    await known(ingest, node, 1)
+    async with client(node.url, "stream:1", transports=transports) as one:
+        await tell(ingest, 101, 20)
+        await one.until(lambda it: len(it.heard) == 40)
+        await asyncio.to_thread(node.kill)
+        await one.saw("disconnect")
+        await tell(ingest, 201, 100)
+        await asyncio.to_thread(node.start)
+        await one.until(lambda it: len(it.heard) == 240)
+        assert [False, True] == [line["recovered"] for line in one.lines if line["on"] == "connect"]
+        assert (await in_outbox(database, "stream:1"))[1:] == [
+            f"{seq}-{n}" for seq, n in (it.offset for it in one.heard)
+        ]

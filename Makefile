@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-law check build lock bench-ingest bench-fold bench-latency clean
+.PHONY: help run test test-law test-torture check build lock bench-ingest bench-fold bench-latency clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,7 @@ help:
 	@echo 'make build          the page'"'"'s JavaScript'
 	@echo 'make lock           pin the newest packages that pyproject.toml allows'
 	@echo 'make test-law       the law of the fold over many more random chains (EXAMPLES=20000)'
+	@echo 'make test-torture   everything breaks at once for longer (FOR_S=600), every client hears everything'
 	@echo 'make bench-ingest   deliveries a second'
 	@echo 'make bench-fold     the fold of every event, in small and large tables, and anew after a rollback'
 	@echo 'make bench-latency  milliseconds from webhook to browser'
@@ -64,6 +65,9 @@ lock: $(INSTALLED)
 
 test-law: $(INSTALLED)
 	CHAIN_LAW_EXAMPLES=$${EXAMPLES:-20000} $(BIN)/python -m pytest tests/ingest/test_chain_law.py
+
+test-torture: $(INSTALLED) $(PACKAGES)
+	TORTURE_S=$(or $(FOR_S),600) $(BIN)/python -m pytest -s tests/torture
 
 bench-ingest: $(INSTALLED)
 	@exec $(BIN)/python -m bench.ingest

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, pairwise
 from typing import Any, Final
 
 import pytest
 
 from deploy.local.chainhook import Block, Event, Tx
+from ingest.record import Incoming, record
+from shared import tables
 from shared.database import Pool
+from shared.domain.chain import event_id
 from tests.builders import (
     ALICE,
     BOB,
     CAROL,
     CONTRACTS,
     DAVE,
+    FORMS,
     a_delivery,
     block,
     stream_cancelled,
+    stream_created,
     stream_withdrawal,
     tx,
 )
-from tests.ingest.test_record import tell
-from tests.prints import access, created, market, moved, treasury
-from tests.stored import contents, emissions
+from tests.ingest.chain_law import Telling
+from tests.ingest.test_chain_law import hold
+from tests.ingest.test_record import NOW, tell
+from tests.prints import access, created, market, moved, told, treasury
+from tests.stored import contents, emissions, rows
 
 Heard = tuple[str, str, dict[str, Any]]  # room, name, payload
 
@@ -31,6 +40,12 @@ STREAM = tx(*created(1, ALICE))
 LISTED = market("nft-listed", stream_id=1, seller=ALICE, price=900, listed_at=8)
 REPRICED = market("listing-price-updated", stream_id=1, seller=ALICE, old_price=900, new_price=800)
 WITHDRAWN = market("listing-cancelled", stream_id=1, seller=ALICE)
+RESERVED = market("purchase-initiated", stream_id=1, buyer=DAVE, payment_id="pay", expires_at=1017)
+EXPIRED = market("purchase-expired", stream_id=1, buyer=DAVE)
+GIVEN, RETURNED = (
+    told("obligation", "obligation-transferred", stream_id=1, token_id=1, from_=old, to=new, note="gift")
+    for old, new in ((ALICE, CAROL), (CAROL, ALICE))
+)
 BOUGHT = market("direct-purchase-completed", stream_id=1, buyer=DAVE, seller=ALICE, price=900, sale_id=5)
 FEE = treasury("fee-collected", amount=100, caller=DAVE, new_balance=100)
 PAUSED = access("protocol-paused", paused_by=ALICE)
@@ -39,6 +54,7 @@ PROPOSED = treasury(
     "withdrawal-proposed", proposal_id=1, amount=40, recipient=BOB, proposer=ALICE, description="r", expires_at=2000
 )
 BACKEND = market("backend-authorized", backend=CAROL)
+FACTS: Final = ("txHash", "blockHeight", "blockHash", "timestamp")
 
 
 def chain(*happens: Event | Tx) -> list[Block]:
@@ -269,3 +285,312 @@ async def test_the_same_block_applied_again_is_the_same_event_told_as_reapplied(
 async def test_what_was_never_applied_cannot_be_taken_back(database: Pool) -> None:
     assert [] == await taken_back(database, block(9, stream_withdrawal(1, 5)))
     assert [] == (await contents(database))["streams"]
+
+
+# -- who heard it
+
+
+async def test_who_heard_only_what_followed_hears_that_it_was_taken_back(database: Pool) -> None:
+    """Market, seller and buyer never heard of the gift itself: they heard that it ended the offer."""
+    reverted, corrected = await after_rollback_of_last(database, STREAM, LISTED, RESERVED, GIVEN)
+    names = {room: (it["data"]["names"], it.get("role")) for room, _, it in reverted}
+    assert names == {
+        f"user:{ALICE}": (["nft:transferred", "marketplace:listing-cancelled"], "sender"),
+        f"user:{CAROL}": (["nft:received"], "recipient"),
+        "stream:1": (["nft:transferred"], None),
+        "marketplace": (["marketplace:listing-cancelled"], None),
+        f"user:{DAVE}": (["marketplace:listing-cancelled"], "buyer"),
+    }
+    assert [
+        ("marketplace", "marketplace:new-listing"),
+        (f"user:{ALICE}", "marketplace:new-listing"),
+    ] == words(corrected)
+    assert {("pending", "reorg")} == {(it["data"]["status"], it["data"]["reason"]) for _, _, it in corrected}
+
+
+async def test_it_is_said_to_whoever_heard_of_it_last(database: Pool) -> None:
+    """Told before its stream was known, then again behind it: the second time the payer heard of it too."""
+    stream, drawn = chain(STREAM, stream_withdrawal(1, 1))
+    await tell(database, a_delivery().applies(drawn))
+    (first, *_) = await taken_back(database, drawn)
+    assert ["stream:1", f"user:{BOB}"] == [room for room, *_ in first]
+    await tell(database, a_delivery().applies(stream, drawn))
+    (second, *_) = await taken_back(database, drawn)
+    assert ["stream:1", f"user:{ALICE}", f"user:{BOB}"] == [room for room, *_ in second]
+
+
+async def test_what_is_applied_and_taken_back_in_one_recording_is_heard_twice(database: Pool) -> None:
+    """Two deliveries that share a transaction of the database: who heard it is not read from there yet."""
+    stream, drawn = chain(STREAM, stream_withdrawal(1, 1))
+    await tell(database, a_delivery().applies(stream))
+    await tell(database, a_delivery().applies(drawn), a_delivery().rolls_back(drawn), together=True)
+    said = [(room, name) for seq, _, room, name, _ in await emissions(database) if seq == 5]
+    assert [(room, "chain:reverted") for room in ("stream:1", f"user:{ALICE}", f"user:{BOB}")] == said
+
+
+async def test_one_who_had_two_parts_in_it_hears_it_in_the_first(database: Pool) -> None:
+    reverted, _ = await after_rollback_of_last(database, stream_created(sender=BOB, recipient=BOB))
+    assert [("sender", ["stream:created"]), (None, ["stream:updated"])] == [
+        (it.get("role"), it["data"]["names"]) for _, _, it in reverted
+    ]
+
+
+# -- what it says
+
+
+async def test_every_reverted_event_says_the_state_after_the_whole_rollback(database: Pool) -> None:
+    blocks = chain(*WITHDRAWALS, stream_withdrawal(1, 4))
+    await tell(database, a_delivery().applies(*blocks))
+    *reverted, _ = await taken_back(database, *blocks[1:])
+    assert 3 == len(reverted)
+    assert {"0"} == {it["data"]["state"]["stream"]["withdrawn"] for entry in reverted for _, _, it in entry}
+
+
+async def test_an_event_of_two_aggregates_says_both(database: Pool) -> None:
+    sold = await after_rollback_of_last(database, STREAM, LISTED, tx(*moved(1, ALICE, DAVE), BOUGHT))
+    state = sold[0][0][2]["data"]["state"]
+    assert {"stream", "listing", "market"} == set(state)
+    assert (ALICE, "active", "0") == (
+        state["stream"]["sender"],
+        state["listing"]["status"],
+        state["market"]["totalSales"],
+    )
+
+
+async def test_an_execution_says_the_proposal_and_the_treasury(database: Pool) -> None:
+    paid = treasury("withdrawal-executed", proposal_id=1, amount=40, recipient=BOB, approvals=1)
+    reverted, corrected = await after_rollback_of_last(database, FEE, PROPOSED, paid)
+    data = reverted[0][2]["data"]
+    assert ("1", None, {"proposal", "treasury"}) == (data["proposalId"], data["streamId"], set(data["state"]))
+    assert (False, "100") == (data["state"]["proposal"]["executed"], data["state"]["treasury"]["balance"])
+    assert [("treasury", "treasury:balance-updated")] == words(corrected)
+
+
+async def test_a_correction_has_every_field_of_its_view_and_its_cause(database: Pool) -> None:
+    blocks = chain(STREAM, stream_withdrawal(1, 1), stream_withdrawal(1, 2))
+    await tell(database, a_delivery().applies(blocks[0]))
+    view = {key: it for key, it in (await emissions(database))[-1][4]["data"].items() if key not in FACTS}
+    await tell(database, a_delivery().applies(*blocks[1:]))
+    *_, corrected = await taken_back(database, *blocks[1:])
+    ((room, name, payload),) = corrected
+    assert ("stream:1", "stream:updated", "reverted") == (room, name, payload["type"])
+    facts = (blocks[1].txs[0].hash, 8, blocks[1].hash, blocks[1].time)
+    assert {**view, **dict(zip(FACTS, facts, strict=True))} == payload["data"]
+    assert {
+        "v": 1,
+        "offset": payload["meta"]["offset"],
+        "id": event_id(blocks[1].hash, blocks[1].txs[0].hash, CONTRACTS.core, 0),
+        "room": "stream:1",
+        "op": "rollback",
+        "event": "stream-withdrawal",
+        "contract": CONTRACTS.core,
+        "txIndex": 0,
+        "eventIndex": payload["meta"]["eventIndex"],
+        "reapplied": False,
+        "late": False,
+    } == payload["meta"]
+
+
+@pytest.mark.parametrize(
+    ("happens", "name", "status"),
+    [
+        ([LISTED, RESERVED], "marketplace:listing-updated", "active"),
+        ([LISTED, RESERVED, EXPIRED], "marketplace:listing-updated", "pending"),
+        ([LISTED, GIVEN], "marketplace:new-listing", "active"),
+        ([LISTED, GIVEN, RETURNED], "marketplace:listing-cancelled", "auto_cancelled"),
+        ([LISTED, stream_cancelled(1)], "marketplace:new-listing", "active"),
+    ],
+    ids=["a purchase", "its end", "a gift", "a gift returned", "a cancellation"],
+)
+async def test_an_offer_is_shown_again_as_it_was(database: Pool, happens: list[Event], name: str, status: str) -> None:
+    *_, corrected = await after_rollback_of_last(database, STREAM, *happens)
+    found = [(room, it.get("role"), it["data"]) for room, said, it in corrected if said == name]
+    assert [("marketplace", None), (f"user:{ALICE}", "seller")] == [it[:2] for it in found]
+    for _, _, data in found:
+        assert ("1", ALICE, "900", "8", status, "reorg") == tuple(
+            data[key] for key in ("streamId", "seller", "price", "listedAt", "status", "reason")
+        )
+    assert [] == [said for _, said, _ in corrected if "listing" in said and said != name]
+
+
+async def test_the_pause_comes_back_where_its_end_is_taken_back(database: Pool) -> None:
+    *_, corrected = await after_rollback_of_last(database, PAUSED, access("protocol-unpaused", unpaused_by=ALICE))
+    ((room, name, payload),) = corrected
+    assert ("global", "access-control:protocol", True) == (room, name, payload["data"]["paused"])
+    assert {"paused", *FACTS} == set(payload["data"])
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [(FEE, FEE), (PAUSED, PAUSED), (stream_withdrawal(1, 1), stream_withdrawal(1, 1))],
+    ids=["a balance", "the pause", "a stream"],
+)
+async def test_what_two_forks_have_in_common_is_taken_back_and_done_again(
+    database: Pool, first: Event, again: Event
+) -> None:
+    """A rollback is corrected before the new fork speaks, though it will say the same."""
+    await tell(database, a_delivery().applies(*chain(STREAM), block(8, first)))
+    before = await projected(database, "streams", "treasury_state", "protocol_state")
+    new = block(8, again, fork="b", parent="a")
+    end = max(seq for seq, *_ in await emissions(database))
+    await tell(database, a_delivery().rolls_back(block(8, first)).applies(new))
+    ops = [it["meta"]["op"] for seq, *_, it in await emissions(database) if seq > end]
+    assert ["rollback", "apply"] == list(dict.fromkeys(ops))
+    assert ops == sorted(ops, reverse=True)
+    assert before == await projected(database, "streams", "treasury_state", "protocol_state")
+
+
+# -- one delivery, one transaction
+
+
+async def test_a_reorganisation_is_seen_whole_or_not_at_all(database: Pool) -> None:
+    """Nobody reads a chain that has been cut and not yet grown; what fails half-way has not happened."""
+    old, new = chain(*WITHDRAWALS)[1:], [block(8, stream_cancelled(1), fork="b", parent="a")]
+    await tell(database, a_delivery().applies(*chain(*WITHDRAWALS)))
+    before = await contents(database)
+    reorg = a_delivery().rolls_back(*old).applies(*new)
+    async with database.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await record(connection, [Incoming(reorg.read(), NOW)], CONTRACTS)
+        assert before == await contents(database)
+        await transaction.rollback()
+    assert before == await contents(database)
+    await tell(database, reorg)
+    (row,) = await rows(database, tables.streams)
+    assert ("cancelled", 0) == (row.status, row.withdrawn)
+
+
+async def test_all_that_is_taken_back_is_said_before_anything_new(database: Pool) -> None:
+    """However the body lists its blocks: from the tip down, then from the fork up."""
+    old = chain(STREAM, *(stream_withdrawal(1, 1 + it) for it in range(3)))
+    new = [block(8 + it, stream_withdrawal(1, 10 + it), fork="b", parent="a" if it == 0 else "b") for it in range(4)]
+    await tell(database, a_delivery().applies(*old))
+    end = max(seq for seq, *_ in await emissions(database))
+    shuffled = a_delivery().applies(new[2], new[0], new[3], new[1]).rolls_back(old[2], old[1], old[3])
+    await tell(database, shuffled)
+    said = {seq: it for seq, *_, it in await emissions(database) if seq > end}
+    assert [
+        *[("rollback", 10), ("rollback", 9), ("rollback", 8)],
+        ("rollback", 8),  # the correction has the facts of the earliest
+        *[("apply", 8), ("apply", 9), ("apply", 10), ("apply", 11)],
+    ] == [(it["meta"]["op"], it["data"]["blockHeight"]) for it in said.values()]
+
+
+async def test_of_blocks_some_of_which_we_never_had_the_others_are_taken_back(database: Pool) -> None:
+    stream, drawn = chain(STREAM, stream_withdrawal(1, 1))
+    await tell(database, a_delivery().applies(stream, drawn))
+    never = [block(9, stream_withdrawal(1, 3)), block(8, stream_created(5), fork="b")]
+    entries = await taken_back(database, *never, drawn)
+    assert [["stream:1", f"user:{ALICE}", f"user:{BOB}"], ["stream:1"]] == [
+        [it[0] for it in entry] for entry in entries
+    ]
+
+
+# -- several hooks
+
+
+async def test_a_hook_that_lags_behind_a_reorganisation_ends_with_the_same(database: Pool) -> None:
+    """The second tells of the old block once more after the first took it back, then takes it back itself."""
+    (stream,) = chain(STREAM)
+    old, new = block(8, stream_withdrawal(1, 1)), block(8, stream_withdrawal(1, 2), fork="b", parent="a")
+    await tell(database, a_delivery().applies(stream, old))
+    reorg = a_delivery().rolls_back(old).applies(new)
+    await tell(database, reorg)
+    after = await projected(database)
+    await tell(database, a_delivery().applies(old))
+    (row,) = await rows(database, tables.streams)
+    assert 3 == row.withdrawn, "until the second hook has heard of it, both count"
+    end = max(seq for seq, *_ in await emissions(database))
+    await tell(database, reorg, form="v2")
+    assert after == await projected(database)
+    assert {"rollback"} == {it["meta"]["op"] for seq, *_, it in await emissions(database) if seq > end}
+
+
+async def test_two_hooks_that_tell_of_one_reorganisation_in_parts_make_it_whole(database: Pool) -> None:
+    """Each lists the transactions that it matches; the first rollback takes along those of the other."""
+    whole = block(8, stream_withdrawal(1, 1), FEE)
+    streams, fees = (replace(whole, txs=(it,)) for it in whole.txs)
+    again = block(8, *whole.txs, fork="b", parent="a")
+    new_streams, new_fees = (replace(again, txs=(it,)) for it in again.txs)
+    await tell(database, a_delivery().applies(*chain(STREAM), whole))
+    end = max(seq for seq, *_ in await emissions(database))
+    await tell(
+        database,
+        a_delivery().rolls_back(streams).applies(new_streams),
+        a_delivery().rolls_back(fees).applies(new_fees),
+    )
+    said = {(it["meta"]["op"], it["meta"]["event"]): 0 for seq, *_, it in await emissions(database) if seq > end}
+    assert [
+        ("rollback", "treasury-fee-collected"),
+        ("rollback", "stream-withdrawal"),
+        ("apply", "stream-withdrawal"),
+        ("apply", "treasury-fee-collected"),
+    ] == [it for it in said if it != ("rollback", "stream-created")]
+    (row,), (state,) = await rows(database, tables.streams), await rows(database, tables.treasury_state)
+    assert (1, 100) == (row.withdrawn, state.balance)
+
+
+# -- fork upon fork
+
+RICH: Final[tuple[Tx, ...]] = (
+    tx(LISTED, FEE),
+    tx(RESERVED, PROPOSED),
+    tx(REPRICED, ADDED, PAUSED),
+    tx(*moved(1, ALICE, DAVE), BOUGHT),
+    tx(stream_withdrawal(1, 1), treasury("fee-updated", old_fee_bps=50, new_fee_bps=60, admin=ALICE)),
+    tx(treasury("withdrawal-executed", proposal_id=1, amount=40, recipient=BOB, approvals=3), sender=CAROL),
+    tx(stream_cancelled(1, sender=DAVE), BACKEND),
+)
+
+
+def fork(name: str, depth: int, order: int) -> list[Block]:
+    """Blocks of one fork from height 8 on: the same transactions, begun elsewhere for each ``order``."""
+    turned = RICH[order:] + RICH[:order]
+    return [block(8 + it, turned[it], fork=name, parent="a" if it == 0 else name) for it in range(depth)]
+
+
+@pytest.mark.parametrize("depth", range(1, 8))
+async def test_fork_upon_fork_leaves_what_the_last_one_says_and_every_listener_knows_it(
+    database: Pool, depth: int
+) -> None:
+    """The same transactions in another order on each fork; after every step state is a fold of what is canonical."""
+    (stream,) = chain(STREAM)
+    forks = [fork(name, depth, order) for order, name in enumerate("bcd")]
+    steps = [a_delivery().applies(stream, *forks[0])]
+    steps += [a_delivery().rolls_back(*old).applies(*new) for old, new in pairwise([*forks, forks[0]])]
+    async with database.acquire() as connection, connection.transaction():
+        await hold(connection, [Telling(it, form, shares=False) for it, form in zip(steps, cycle(FORMS), strict=False)])
+
+
+async def test_there_and_back_leaves_every_table_as_it_was(database: Pool) -> None:
+    (stream,) = chain(STREAM)
+    here, there = fork("b", 7, 0), fork("c", 7, 3)
+    await tell(database, a_delivery().applies(stream, *here))
+    before = await projected(database)
+    await tell(database, a_delivery().rolls_back(*here).applies(*there))
+    assert before != await projected(database)
+    await tell(database, a_delivery().rolls_back(*there).applies(*here))
+    assert before == await projected(database)
+
+
+async def test_a_block_that_comes_and_goes_has_one_name_each_time(database: Pool) -> None:
+    stream, drawn = chain(STREAM, stream_withdrawal(1, 1))
+    await tell(database, a_delivery().applies(stream))
+    for _ in range(3):
+        await tell(database, a_delivery().applies(drawn), a_delivery().rolls_back(drawn))
+    said = [it["meta"] for *_, it in await emissions(database) if it["meta"]["event"] == "stream-withdrawal"]
+    assert 1 == len({it["id"] for it in said})
+    offsets = [it["offset"] for it in said]
+    assert len(offsets) == len(set(offsets))
+    applied = [it["reapplied"] for it in said if it["op"] == "apply"]
+    heard = len(applied) // 3
+    assert [False] * heard + [True] * 2 * heard == applied
+
+
+async def projected(database: Pool, *names: str) -> dict[str, list[str]]:
+    """The rows of what is read; not the events and the outbox, which remember."""
+    memory = {"chain_events", "outbox", "outbox_head"}
+    return {
+        name: it for name, it in (await contents(database)).items() if (name in names if names else name not in memory)
+    }

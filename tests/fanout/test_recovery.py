@@ -362,3 +362,37 @@ async def test_long_polling_clients_recover_too(
         assert (await in_outbox(database, "stream:1"))[1:] == [
             f"{seq}-{n}" for seq, n in (it.offset for it in one.heard)
         ]
+
+
+AGES = {"1 s": 1, "5 min": 300, "25 h": 90_000, "80 days": 6_912_000}
+
+
+@pytest.mark.parametrize("where", ["same node", "other node", "after a flush"], ids=lambda it: it.replace(" ", "-"))
+@pytest.mark.parametrize("age", AGES, ids=lambda it: it.replace(" ", "-"))
+async def test_a_cursor_of_any_age_leads_to_everything_since(
+    processes: Processes, database: Pool, redis: Redis, prefix: str, age: str, where: str
+) -> None:
+    """The session lives a day; after that, or without Redis, the client joins again from its cursor."""
+    ingest, node = processes.start("ingest"), processes.start("fanout", RING_MAX_ENTRIES="20")
+    pid, offset, epoch = await begin(ingest, node)
+    await tell(ingest, 110, 40)
+    async with database.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE outbox DISABLE TRIGGER USER")
+        await connection.execute("UPDATE outbox SET created_at = created_at - make_interval(secs => $1)", AGES[age])
+        await connection.execute("ALTER TABLE outbox ENABLE TRIGGER USER")
+    if AGES[age] > 86_400:
+        await redis.delete(f"{prefix}:session:{pid}", f"{prefix}:feed:{epoch}")
+    if where == "after a flush":
+        async for key in redis.scan_iter(f"{prefix}:*"):
+            await redis.delete(key)
+    if where == "other node":
+        node = processes.start("fanout")
+    async with wire(node.url, {"pid": pid, "offset": offset, "since": offset}) as one:
+        recovered = one.pid == pid
+        assert recovered == (AGES[age] < 86_400 and where != "after a flush")
+        if not recovered:
+            answer = await one.ask("join-stream-room", "1", {"since": offset})
+            assert (True, True, 80) == (answer["ok"], answer["complete"], answer["replayed"])
+        await tell(ingest, 300)
+        await one.until(lambda it: len(it.heard) >= 82)
+        assert await in_outbox(database, "stream:1", after=offset) == offsets(one)

@@ -29,6 +29,7 @@ from shared.domain.entry import Entry
 from shared.feed import open_redis
 from shared.health import neighbours
 from shared.outbox import Head
+from shared.process import give_memory_back
 from shared.settings import FanoutSettings
 
 log = logging.getLogger("fanout")
@@ -37,6 +38,8 @@ SILENCE_S: Final = 15.0  # a node that heard nothing for so long is not ready
 CLOSE_SHARE: Final = 0.5  # part of DRAIN_S over which connections are closed
 SEND_BUFFER: Final = 131_072  # bytes of the kernel's; one that grows by itself hides those who do not read
 BACKLOG: Final = 4096
+TIDY_S: Final = 5.0
+TIDY_LINKS: Final = 100
 
 
 async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = False) -> None:
@@ -101,6 +104,15 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
                     await outgoing.idle()  # nothing piles up: what is spoken next shares the next pass
                     await asyncio.sleep(0)  # pings and joins get their turn
 
+        async def tidy() -> None:
+            """After many connections have ended their memory is the system's again."""
+            trimmed = 0
+            while True:
+                await asyncio.sleep(TIDY_S)
+                if server.eio.ended - trimmed >= TIDY_LINKS:
+                    trimmed = server.eio.ended
+                    give_memory_back()
+
         async def check() -> Mapping[str, str]:
             node = "ok" if accepting() else "draining" if stop.is_set() else "starting"
             tail_state = "ok" if tail.silence_s < SILENCE_S else "heard nothing lately"
@@ -114,6 +126,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             spawn(sockets.watch_tokens(), name="watch_tokens"),
             spawn(clients.keep_cursors_young(), name="keep_cursors_young"),
             spawn(server.eio.wheel.run(), name="wheel"),
+            spawn(tidy(), name="tidy"),
         ]
         app = web_app(
             server, Snapshots(database), settings, check, accepting, SignIn(settings, redis, tokens, sockets.log_out)

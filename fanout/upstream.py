@@ -108,6 +108,7 @@ class Engine(engineio.AsyncServer):
         self.message_max = MESSAGE_MAX_BYTES
         self.high, self.low = high, low
         self._of_address: Counter[str] = Counter()
+        self.ended = 0  # links, so far
 
     def open(self, transport: asyncio.Transport, address: str, token: str | None) -> WebSocketLink:
         """A link for a WebSocket whose handshake was just answered; ``opening`` is what it is to be sent first."""
@@ -142,6 +143,7 @@ class Engine(engineio.AsyncServer):
         """A link has ended, whoever ended it."""
         if self.sockets.pop(link.sid, None) is None:
             return
+        self.ended += 1
         self._of_address[link.address] -= 1
         if not self._of_address[link.address]:
             del self._of_address[link.address]

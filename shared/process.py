@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import signal
@@ -55,6 +56,14 @@ def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awa
         sys.stderr.write(f"{process}: {error}\n")
         return 1
     return 0
+
+
+def give_memory_back() -> None:
+    """Return what was freed to the system: glibc keeps it after a peak, for a next one that may not come."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):  # another C library
+        return
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

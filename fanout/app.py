@@ -56,8 +56,13 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         def accepting() -> bool:
             return started.is_set() and not stop.is_set()
 
+        spawned: set[asyncio.Task[None]] = set()
+
         def spawn(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-            return tasks.create_task(work, name=name)
+            task = tasks.create_task(work, name=name)
+            spawned.add(task)
+            task.add_done_callback(spawned.discard)
+            return task
 
         manager = RedisStreamManager(redis, common.redis_prefix)
         server = Server(
@@ -118,16 +123,18 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             tail_state = "ok" if tail.silence_s < SILENCE_S else "heard nothing lately"
             return {"node": node, "tail": tail_state, **await neighbours(database, redis)}
 
-        parts = [
-            spawn(data_lane(), name="data_lane"),
-            spawn(manager.listen(), name="control_lane"),
-            spawn(sessions.run(), name="sessions"),
-            spawn(sockets.keep_sessions(), name="keep_sessions"),
-            spawn(sockets.watch_tokens(), name="watch_tokens"),
-            spawn(clients.keep_cursors_young(), name="keep_cursors_young"),
-            spawn(server.eio.wheel.run(), name="wheel"),
-            spawn(tidy(), name="tidy"),
-        ]
+        parts: dict[str, Coroutine[Any, Any, None]] = {
+            "data_lane": data_lane(),
+            "control_lane": manager.listen(),
+            "sessions": sessions.run(),
+            "keep_sessions": sockets.keep_sessions(),
+            "watch_tokens": sockets.watch_tokens(),
+            "keep_cursors_young": clients.keep_cursors_young(),
+            "wheel": server.eio.wheel.run(),
+            "tidy": tidy(),
+        }
+        for name, part in parts.items():
+            spawn(part, name=name)
         app = web_app(
             server, Snapshots(database), settings, check, accepting, SignIn(settings, redis, tokens, sockets.log_out)
         )
@@ -141,8 +148,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         door.close()
         await sockets.close_all(common.drain_s * CLOSE_SHARE)
         await runner.cleanup()
-        for part in parts:
-            part.cancel()
+        for task in list(spawned):
+            task.cancel()
     log.info("fanout ended")
 
 

@@ -58,6 +58,7 @@ class Sessions:
         self._write, self._take = redis.register_script(_WRITE), redis.register_script(_TAKE)
         self._waiting: list[tuple[AsyncScript, str, list[Any], asyncio.Future[Any]]] = []
         self._wake = asyncio.Event()
+        self._ended = False
 
     async def write(self, session: Session) -> bool:
         """Store it. False: another connection has taken it over. Raises one of ``OUTAGES``."""
@@ -76,14 +77,22 @@ class Sessions:
 
     async def run(self) -> None:
         """Send what waits, for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await self._send(batch)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                    await self._send(batch)
+        finally:
+            self._ended = True
+            for *_, future in self._waiting:
+                if not future.done():
+                    future.set_exception(ConnectionError("this node ends"))
 
     async def _do(self, script: AsyncScript, pid: str, arguments: list[Any]) -> Any:
+        if self._ended:
+            raise ConnectionError("this node ends")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((script, f"{self._prefix}:session:{pid}", arguments, future))
         self._wake.set()

@@ -21,7 +21,7 @@ from shared.telemetry import METRICS_FOLDER
 
 log = logging.getLogger("fanout.workers")
 
-WORKER: Final = "FANOUT_WORKER"  # set for a worker; its number
+WORKER: Final = "FANOUT_WORKER"  # set for a worker: the process id of its parent
 PAUSE_S: Final = (1.0, 30.0)  # before a worker that died is started again
 LONG_S: Final = 60.0  # a life after which the pause is the first one again
 
@@ -32,6 +32,15 @@ def shared_metrics() -> Iterator[None]:
     with TemporaryDirectory(prefix="bitpay-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
         yield
+
+
+async def end_with_parent(stop: asyncio.Event) -> None:
+    """Set ``stop`` when the parent is gone, even before this worker has begun: nobody else would end it."""
+    parent = int(os.environ[WORKER])
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing else tells
+        await asyncio.sleep(1)
+    log.error("the parent has died, its worker ends")
+    stop.set()
 
 
 async def supervise(count: int, drain_s: float, stop: asyncio.Event) -> None:
@@ -47,7 +56,7 @@ async def _keep(number: int, drain_s: float, stop: asyncio.Event) -> None:
     while not stop.is_set():
         began = loop.time()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "fanout", env={**os.environ, WORKER: str(number)}
+            sys.executable, "-m", "fanout", env={**os.environ, WORKER: str(os.getpid())}
         )
         status = await _until(stop, process, drain_s)
         multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
@@ -71,7 +80,7 @@ async def _until(stop: asyncio.Event, process: asyncio.subprocess.Process, drain
     if not ended.done():
         process.terminate()
         try:
-            async with asyncio.timeout(drain_s + 5):
+            async with asyncio.timeout(drain_s + 6.5):
                 await asyncio.shield(ended)
         except TimeoutError:
             process.kill()

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         sys.stdout.write(f"new epoch {asyncio.run(begin_epoch(settings))}\n")
         return 0
-    return run_process("ingest", settings.common.log_level, lambda stop: run(settings, stop))
+    return run_process("ingest", settings.common.log_level, lambda stop: run(settings, stop), settings.common.drain_s)
 
 
 def _rebuild(settings: IngestSettings, *, swap: bool) -> int:

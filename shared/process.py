@@ -6,10 +6,13 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -18,6 +21,8 @@ from shared.settings import BadSettings
 from shared.telemetry import start_logging
 
 S = TypeVar("S")
+
+LATE_S: Final = 6.0  # beyond the time to drain: platforms kill after thirty seconds
 
 
 def read_or_exit(process: str, read: Callable[[], S]) -> S:
@@ -29,16 +34,25 @@ def read_or_exit(process: str, read: Callable[[], S]) -> S:
         sys.exit(2)
 
 
-def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awaitable[None]]) -> int:
-    """Run until SIGTERM or SIGINT (status 0) or until a part fails for good (status 1)."""
+def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awaitable[None]], drain_s: float) -> int:
+    """Run until SIGTERM or SIGINT (status 0) or until a part fails for good (status 1).
+
+    What has not ended ``LATE_S`` after its time to drain is left behind, and said.
+    """
     start_logging(process, log_level)
     log = logging.getLogger(process)
 
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            if not stop.is_set():
+                stop.set()
+                threading.Thread(target=_leave_behind, args=(loop, drain_s + LATE_S), daemon=True).start()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
         gc.freeze()  # what is loaded now stays; the collector need not look at it again
         gc.set_threshold(100_000, 50, 100)
         await run(stop)
@@ -56,6 +70,14 @@ def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awa
         sys.stderr.write(f"{process}: {error}\n")
         return 1
     return 0
+
+
+def _leave_behind(loop: asyncio.AbstractEventLoop, after_s: float) -> None:
+    time.sleep(after_s)
+    pending = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+    logging.getLogger("process").error("it does not end in time and is left behind", extra={"pending": pending})
+    logging.shutdown()
+    os._exit(1)
 
 
 def give_memory_back() -> None:

@@ -100,7 +100,8 @@ class Processes:
 
     def start(self, kind: str, *, ready: bool = True, **variables: str) -> Process:
         """Start ``ingest`` or ``fanout`` and wait until it is ready; further variables in capitals."""
-        port = free_port()
+        given = variables.get("PORT", "")
+        port = int(given) if given.isdigit() else free_port()
         environment = {**self._environment, "PORT": str(port), **variables}
         if kind == "fanout" and "ALLOWED_ORIGINS" not in environment:
             environment["ALLOWED_ORIGINS"] = f"http://127.0.0.1:{port}"

@@ -66,6 +66,24 @@ async def test_a_worker_that_dies_is_started_again_and_its_clients_recover(proce
     assert 0 == await asyncio.to_thread(node.stop)
 
 
+async def test_workers_end_with_their_parent_however_it_died(processes: Processes) -> None:
+    node = processes.start("fanout", WORKERS="2", DRAIN_S="1")
+    found = workers_of(node)
+    parent = int(Path(f"/proc/{found[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    async with asyncio.timeout(15):
+        while any(running(pid) for pid in found):
+            await asyncio.sleep(0.1)
+
+
+def running(pid: int) -> bool:
+    """Whether it is there, and not only waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 async def ready(node: Process) -> bool:
     try:
         async with httpx.AsyncClient() as http:

@@ -25,6 +25,10 @@ from fanout.links import CLOSE_S, Link, Outgoing, WebSocketLink, Wheel
 
 NAMESPACE: Final = "/"
 MESSAGE_MAX_BYTES: Final = 16_384  # of one client message
+UNKNOWN_SESSION: Final = (
+    "this connection has ended, or is another node's: "
+    "long-polling needs a load balancer that keeps each client on one node"
+)
 
 Answer = dict[str, object]
 OnMessage = Callable[[Link, str, list[Any]], Awaitable[Answer | None]]
@@ -167,6 +171,21 @@ class Engine(engineio.AsyncServer):
         link.connected = True
         link.begin()
         return self._ok(await link.poll(), jsonp_index=jsonp_index)
+
+    def _bad_request(self, message: str | None = None) -> Any:
+        """Upstream (``base_server.py``, same name) says "Invalid session" to a poll that reached a wrong node.
+
+        Ours says as Node's server does that the id is unknown, and what an operator can do about it. The client takes
+        either as the end of its connection and begins a new one.
+        """
+        if message is None or not message.startswith("Invalid session"):
+            return super()._bad_request(message)
+        error = {"code": 1, "message": "Session ID unknown", "hint": UNKNOWN_SESSION}
+        return {
+            "status": "400 BAD REQUEST",
+            "headers": [("Content-Type", "application/json")],
+            "response": engine.Packet.json.dumps(error).encode(),
+        }
 
 
 class PollingLink(Link, AsyncSocket):

@@ -1,20 +1,26 @@
-"""Redis by URL: plain, or behind sentinels that know the master."""
+"""Redis by URL: plain, over TLS, or behind sentinels that know the master."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
+import trustme
 
-from deploy.local.valkey import _wheel_binary
+from bench.deliveries import block, body, created
+from deploy.local.valkey import Valkey, _wheel_binary
 from shared.feed import OUTAGES, open_redis, sentinels_of
-from tests.processes import free_port
+from tests.fanout.wire import wire
+from tests.posting import post
+from tests.processes import Processes, free_port
 
 
 @pytest.fixture
@@ -89,3 +95,54 @@ async def test_the_client_follows_the_master_that_the_sentinels_name(
 )
 def test_a_url_names_the_sentinels_and_their_service(url: str, found: object) -> None:
     assert found == sentinels_of(url)
+
+
+@asynccontextmanager
+async def behind_tls(url: str, authority: trustme.CA) -> AsyncIterator[int]:
+    """The port of a TLS server whose certificate is of that authority, in front of the server at ``url``."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+        for task in (asyncio.create_task(copy(reader, there[1])), asyncio.create_task(copy(there[0], writer))):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for task in tasks:
+        task.cancel()
+
+
+async def test_everything_goes_through_tls_to_a_server_whose_certificate_is_good(
+    valkey: Valkey, processes: Processes, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with behind_tls(valkey.url, authority) as port:
+        url = f"rediss://localhost:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
+        ingest = await asyncio.to_thread(processes.start, "ingest", REDIS_URL=url)
+        node = await asyncio.to_thread(processes.start, "fanout", REDIS_URL=url)
+        async with wire(node.url) as it:
+            assert (await it.ask("join-stream-room", "1"))["ok"]
+            await post(ingest, body(block(100, [created(1)])))
+            await it.until(lambda one: one.heard)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(valkey: Valkey) -> None:
+    async with behind_tls(valkey.url, trustme.CA()) as port, open_redis(f"rediss://localhost:{port}/0") as client:
+        with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+            await client.ping()

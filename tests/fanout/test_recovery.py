@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 
@@ -396,3 +397,15 @@ async def test_a_cursor_of_any_age_leads_to_everything_since(
         await tell(ingest, 300)
         await one.until(lambda it: len(it.heard) >= 82)
         assert await in_outbox(database, "stream:1", after=offset) == offsets(one)
+
+
+async def test_a_poll_that_reaches_a_wrong_node_is_told_so_and_the_client_begins_anew(processes: Processes) -> None:
+    one, other = processes.start("fanout"), processes.start("fanout")
+    async with httpx.AsyncClient() as http:
+        opened = await http.get(f"{one.url}/socket.io/?EIO=4&transport=polling")
+        sid = json.loads(opened.text[1:])["sid"]
+        for ask in (http.get, http.post):
+            answer = await ask(f"{other.url}/socket.io/?EIO=4&transport=polling&sid={sid}")
+            assert 400 == answer.status_code
+            assert (1, "Session ID unknown") == (answer.json()["code"], answer.json()["message"])
+            assert "load balancer" in answer.json()["hint"]

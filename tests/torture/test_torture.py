@@ -19,6 +19,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from bench.deliveries import block, body, created, withdrawn
 from deploy.local.services import Postgres, start_postgres, start_valkey
@@ -32,6 +33,7 @@ from tests.torture.proxy import Proxy
 CLIENTS, STREAMS, PROGRAMS = 60, 20, 3
 PROGRAM = Path(__file__).with_name("clients.mjs")
 SETTLE_S = 60.0
+LASTS_S = float(os.environ.get("TORTURE_S", "60"))
 
 
 @dataclass(slots=True)
@@ -61,9 +63,10 @@ class Listener:
                 self.heard[fact["room"]].append(fact["offset"])
 
 
+@pytest.mark.timeout(LASTS_S + 2 * SETTLE_S + 60)
 async def test_whatever_breaks_every_client_hears_everything_once_and_in_order(tmp_path: Path) -> None:
-    lasts_s, seed = float(os.environ.get("TORTURE_S", "60")), int(os.environ.get("TORTURE_SEED", time.time()))
-    print(f"TORTURE_SEED={seed} TORTURE_S={lasts_s:g}")
+    seed = int(os.environ.get("TORTURE_SEED", time.time()))
+    print(f"TORTURE_SEED={seed} TORTURE_S={LASTS_S:g}")
     rng = Random(seed)
     with (
         start_postgres(tmp_path / "postgres") as postgres,
@@ -80,7 +83,7 @@ async def test_whatever_breaks_every_client_hears_everything_once_and_in_order(t
         listeners = {i: Listener(rng.sample(rooms, 5)) for i in range(CLIENTS)}
         programs = [await _program(url, listeners, part) for part in range(PROGRAMS)]
         readers = [asyncio.create_task(_read(it, listeners)) for it in programs]
-        ends = time.monotonic() + lasts_s
+        ends = time.monotonic() + LASTS_S
         faults = Faults(rng, proxy, nodes, ingests, postgres, valkey)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_tell(ingests, ends, rng))

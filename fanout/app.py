@@ -191,7 +191,7 @@ def _entrance(settings: FanoutSettings, server: Server, accepting: Any, others: 
             return None
         return token_of({"Authorization": handshake.header(b"authorization"), "Cookie": handshake.header(b"cookie")})
 
-    return Entrance(SOCKETS.encode(), server.eio, admits, address, token, others)
+    return Entrance(SOCKETS.encode(), server.eio, admits, address, token, others, settings.deflate)
 
 
 def _parts(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:

@@ -12,6 +12,7 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+RSV1: Final = 0x40  # of a message that is compressed (RFC 7692)
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_TEXT, TOO_BIG = 1000, 1001, 1002, 1007, 1009
 
@@ -29,10 +30,11 @@ class Broken(Exception):
 
 
 class Message(NamedTuple):
-    """A whole message or control frame, unmasked. Text is known to be UTF-8."""
+    """A whole message or control frame, unmasked. Text is known to be UTF-8, unless it is ``compressed``."""
 
     opcode: int
     payload: bytes
+    compressed: bool = False
 
 
 def accept_key(key: bytes) -> bytes:
@@ -46,7 +48,10 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 
 def head(size: int, opcode: int = TEXT) -> bytes:
-    """The header of a whole unmasked frame with so many bytes of payload: 2, 4 or 10 bytes."""
+    """The header of a whole unmasked frame with so many bytes of payload: 2, 4 or 10 bytes.
+
+    ``opcode`` may carry ``RSV1``.
+    """
     if size < 126:
         return bytes((0x80 | opcode, size))
     if size < 65536:
@@ -70,9 +75,11 @@ class Reader:
     """What one peer sends, in whatever pieces. After ``Broken`` it must not be fed again."""
 
     max_size: int  # bytes of one message
+    deflate: bool = False  # whether messages may come compressed
     _rest: bytes = b""
     _parts: list[bytes] = field(default_factory=list)
     _opcode: int = CONTINUATION  # of the message whose fragments are being collected
+    _compressed: bool = False
     _size: int = 0
 
     @property
@@ -88,9 +95,9 @@ class Reader:
         at, end = 0, len(data)
         while end - at >= 2:
             first, second = data[at], data[at + 1]
-            if first & 0x70:
-                raise Broken(PROTOCOL_ERROR, "a reserved bit is set")
             opcode = first & 0x0F
+            if first & 0x70 and not (self.deflate and first & 0x70 == RSV1 and opcode in (TEXT, BINARY)):
+                raise Broken(PROTOCOL_ERROR, "a reserved bit is set")
             if opcode not in _OPCODES:
                 raise Broken(PROTOCOL_ERROR, "a reserved opcode")
             if not second & 0x80:
@@ -112,12 +119,12 @@ class Reader:
                 break
             payload = _unmasked(data, body, size)
             at = body + 4 + size
-            if message := self._take(opcode, bool(first & 0x80), payload):
+            if message := self._take(opcode, bool(first & 0x80), bool(first & RSV1), payload):
                 found.append(message)
         self._rest = data[at:] if at else data
         return found
 
-    def _take(self, opcode: int, last: bool, payload: bytes) -> Message | None:
+    def _take(self, opcode: int, last: bool, compressed: bool, payload: bytes) -> Message | None:
         if opcode >= CLOSE:
             if opcode == CLOSE:
                 _check_close(payload)
@@ -125,7 +132,7 @@ class Reader:
         if (opcode == CONTINUATION) == (self._opcode == CONTINUATION):
             raise Broken(PROTOCOL_ERROR, "a fragment belongs to no message")
         if opcode != CONTINUATION:
-            self._opcode = opcode
+            self._opcode, self._compressed = opcode, compressed
         if not last:
             self._parts.append(payload)
             self._size += len(payload)
@@ -134,9 +141,9 @@ class Reader:
             payload = b"".join((*self._parts, payload))
             self._parts = []
         opcode, self._opcode, self._size = self._opcode, CONTINUATION, 0
-        if opcode == TEXT and not payload.isascii():
-            _check_text(payload)
-        return Message(opcode, payload)
+        if opcode == TEXT and not self._compressed:
+            check_text(payload)
+        return Message(opcode, payload, self._compressed)
 
 
 def _unmasked(data: bytes, body: int, size: int) -> bytes:
@@ -146,7 +153,10 @@ def _unmasked(data: bytes, body: int, size: int) -> bytes:
     return (masked ^ repeated).to_bytes(size, "little")
 
 
-def _check_text(payload: bytes) -> None:
+def check_text(payload: bytes) -> None:
+    """Raises ``Broken`` where it is not UTF-8."""
+    if payload.isascii():
+        return
     try:
         payload.decode()
     except UnicodeDecodeError:
@@ -159,7 +169,7 @@ def _check_close(payload: bytes) -> None:
     code = int.from_bytes(payload[:2])
     if len(payload) < 2 or not (code in _CLOSE_CODES or 3000 <= code < 5000):
         raise Broken(PROTOCOL_ERROR, "a close frame has no valid status")
-    _check_text(payload[2:])
+    check_text(payload[2:])
 
 
 _CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from fanout import frames
+from fanout.deflate import AGREED, agreed
 from fanout.upstream import Engine
 
 HEAD_MAX: Final = 16_384  # bytes of a request's head
@@ -59,6 +60,7 @@ class Entrance:
     address: Callable[[Handshake, str], str]  # of the client, from the headers and the peer's
     token: Callable[[Handshake], str | None]
     others: Callable[[], asyncio.Protocol]  # aiohttp
+    deflate: bool = False  # whether compression is agreed to where a client offers it
 
 
 class Front(asyncio.Protocol):
@@ -114,11 +116,12 @@ class Front(asyncio.Protocol):
             transport.write(refusal.encoded())
             transport.close()
             return
-        link = entrance.engine.open(transport, address, entrance.token(handshake))
+        deflate = entrance.deflate and agreed(handshake.header(b"sec-websocket-extensions"))
+        link = entrance.engine.open(transport, address, entrance.token(handshake), deflate=deflate)
         transport.set_protocol(link)
         packet = b"0" + msgspec.json.encode(entrance.engine.opening(link.sid, []))
         # one write: a client must not see a frame before the 101
-        transport.write(_accepting(handshake) + frames.frame(packet))
+        transport.write(_accepting(handshake, deflate) + frames.frame(packet))
         link.begin()
         if rest:
             link.data_received(rest)
@@ -142,7 +145,7 @@ def read_handshake(head: bytes, path: bytes) -> Handshake | None:
         if name in headers:
             if name == b"cookie":
                 value = headers[name] + b"; " + value.strip()
-            elif name == b"x-forwarded-for":
+            elif name in (b"x-forwarded-for", b"sec-websocket-extensions"):
                 value = headers[name] + b", " + value.strip()
             elif name in _SINGLE:
                 return None
@@ -174,10 +177,10 @@ _SINGLE: Final = frozenset(
 )
 
 
-def _accepting(handshake: Handshake) -> bytes:
+def _accepting(handshake: Handshake, deflate: bool) -> bytes:
     key = frames.accept_key(handshake.headers[b"sec-websocket-key"])
+    extensions = b"Sec-WebSocket-Extensions: %b\r\n" % AGREED if deflate else b""
     return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-        + key
-        + b"\r\n\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (key, extensions)
     )

@@ -18,7 +18,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fanout import frames
-from fanout.frames import Broken, Reader, close_frame, frame
+from fanout.deflate import deflated, inflated
+from fanout.frames import Broken, Reader, check_text, close_frame, frame
 
 if TYPE_CHECKING:
     from fanout.clients import Client
@@ -107,11 +108,13 @@ class Link:
 class WebSocketLink(Link, asyncio.Protocol):
     """A browser on a WebSocket."""
 
-    __slots__ = ("_inbox", "_reader", "_task", "_transport", "heard", "pinged_at")
+    __slots__ = ("_deflate", "_inbox", "_reader", "_task", "_transport", "heard", "pinged_at")
 
-    def __init__(self, engine: Engine, sid: str, address: str, transport: asyncio.Transport) -> None:
+    def __init__(
+        self, engine: Engine, sid: str, address: str, transport: asyncio.Transport, *, deflate: bool = False
+    ) -> None:
         super().__init__(engine, sid, address)
-        self._transport = transport
+        self._transport, self._deflate = transport, deflate
         self._reader: Reader | None = None  # while something is half read
         self._inbox: deque[str | bytes] | None = None
         self._task: asyncio.Task[None] | None = None  # handles messages, one after the other, while there are some
@@ -130,6 +133,8 @@ class WebSocketLink(Link, asyncio.Protocol):
         if self.closed or not self.pending:
             return
         pending, self.pending = self.pending, []
+        if self._deflate:
+            pending = [deflated(it) for it in pending]
         if len(pending) == 1:
             self._transport.write(pending[0])
         else:
@@ -165,18 +170,24 @@ class WebSocketLink(Link, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
-        reader = self._reader or Reader(self.engine.message_max)
+        reader = self._reader or Reader(self.engine.message_max, self._deflate)
         try:
             messages = reader.feed(data)
         except Broken as error:
             self.end(error.code, str(error))
             return
         self._reader = None if reader.idle else reader
-        for opcode, payload in messages:
-            if opcode == frames.TEXT:
-                self._take(payload.decode())
-            elif opcode == frames.BINARY:
-                self._take(payload)
+        for opcode, payload, compressed in messages:
+            if opcode in (frames.TEXT, frames.BINARY):
+                if compressed:
+                    try:
+                        payload = inflated(payload, self.engine.message_max)  # noqa: PLW2901
+                        if opcode == frames.TEXT:
+                            check_text(payload)
+                    except Broken as error:
+                        self.end(error.code, str(error))
+                        return
+                self._take(payload.decode() if opcode == frames.TEXT else payload)
             elif opcode == frames.PING:
                 self._transport.write(frame(payload, frames.PONG))
             elif opcode == frames.CLOSE:

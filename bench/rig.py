@@ -41,7 +41,7 @@ class Rig:
         load = ", ".join(f"{it:.2f}" for it in os.getloadavg())
         packages = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "starlette", "asyncpg"))
         return (
-            f"{_cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {load}\n"
+            f"{cpu()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {load}\n"
             f"Python {platform.python_version()}, {packages}\n"
             f"PostgreSQL {server}, fsync {fsync}, synchronous_commit {synchronous}"
         )
@@ -90,7 +90,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(line(row) for row in [head, *rows])
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """What the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from fanout.address import client_address
+from fanout.batched import Batched
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front, Handshake, Refusal
 from fanout.history import History
@@ -87,8 +88,9 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             Limits(settings.resume_max, settings.queue_high_bytes),
             spawn,
         )
-        sessions = Sessions(redis, common.redis_prefix, settings.session_ttl_s)
-        tokens = Tokens(settings, redis)
+        batched = Batched(redis)
+        sessions = Sessions(redis, batched, common.redis_prefix, settings.session_ttl_s)
+        tokens = Tokens(settings, redis, batched)
         sockets = Sockets(server, manager, clients, sessions, tokens, settings, accepting, spawn)
         tail = Tail(database, redis, common.redis_prefix, on_loss=lambda: spawn(sockets.rewrite_now(), name="rewrite"))
 
@@ -126,7 +128,6 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         parts: dict[str, Coroutine[Any, Any, None]] = {
             "data_lane": data_lane(),
             "control_lane": manager.listen(),
-            "sessions": sessions.run(),
             "keep_sessions": sockets.keep_sessions(),
             "watch_tokens": sockets.watch_tokens(),
             "keep_cursors_young": clients.keep_cursors_young(),
@@ -148,6 +149,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         door.close()
         await sockets.close_all(common.drain_s * CLOSE_SHARE)
         await runner.cleanup()
+        batched.end()
         for task in list(spawned):
             task.cancel()
     log.info("fanout ended")

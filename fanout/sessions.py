@@ -1,12 +1,11 @@
 """What survives a connection: its session in Redis, a hash per pid.
 
 Written whole, at connect and at every join and leave, never at disconnect: a node may be killed. A write that belongs
-to a connection which another one has taken over is refused. Writes that wait share one round trip.
+to a connection which another one has taken over is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,10 +13,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
+from fanout.batched import Batched
 from shared.domain.entry import Cursor, Offset
-from shared.feed import OUTAGES
 
-AT_ONCE: Final = 500  # commands of one round trip
 _ROOM: Final = b"r:"
 
 # KEYS[1] session; ARGV[1] connection number; ARGV[2] life in seconds; then fields and values. 0: somebody took it over.
@@ -53,12 +51,9 @@ class Session:
 class Sessions:
     """The sessions of all nodes."""
 
-    def __init__(self, redis: Redis, prefix: str, ttl_s: int) -> None:
-        self._redis, self._prefix, self._ttl_s = redis, prefix, ttl_s
+    def __init__(self, redis: Redis, batched: Batched, prefix: str, ttl_s: int) -> None:
+        self._batched, self._prefix, self._ttl_s = batched, prefix, ttl_s
         self._write, self._take = redis.register_script(_WRITE), redis.register_script(_TAKE)
-        self._waiting: list[tuple[AsyncScript, str, list[Any], asyncio.Future[Any]]] = []
-        self._wake = asyncio.Event()
-        self._ended = False
 
     async def write(self, session: Session) -> bool:
         """Store it. False: another connection has taken it over. Raises one of ``OUTAGES``."""
@@ -75,44 +70,9 @@ class Sessions:
         flat = await self._do(self._take, pid, [user, epoch, self._ttl_s])
         return _session(pid, dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
 
-    async def run(self) -> None:
-        """Send what waits, for ever."""
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._waiting:
-                    batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                    await self._send(batch)
-        finally:
-            self._ended = True
-            for *_, future in self._waiting:
-                if not future.done():
-                    future.set_exception(ConnectionError("this node ends"))
-
     async def _do(self, script: AsyncScript, pid: str, arguments: list[Any]) -> Any:
-        if self._ended:
-            raise ConnectionError("this node ends")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((script, f"{self._prefix}:session:{pid}", arguments, future))
-        self._wake.set()
-        return await future
-
-    async def _send(self, batch: list[tuple[AsyncScript, str, list[Any], asyncio.Future[Any]]]) -> None:
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for script, key, arguments, _ in batch:
-                    await script(keys=[key], args=arguments, client=pipeline)
-                answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        except OUTAGES as error:
-            answers = [error] * len(batch)
-        for (*_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        key = f"{self._prefix}:session:{pid}"
+        return await self._batched.ask(lambda pipeline: script(keys=[key], args=arguments, client=pipeline))
 
 
 def _session(pid: str, kept: Mapping[bytes, bytes]) -> Session | None:

@@ -11,6 +11,7 @@ from typing import Final
 import jwt
 from redis.asyncio import Redis
 
+from fanout.batched import Batched
 from shared.settings import FanoutSettings, is_address_of
 
 COOKIE: Final = "auth-token"
@@ -38,10 +39,10 @@ class Token:
 class Tokens:
     """Issues, reads and revokes."""
 
-    def __init__(self, settings: FanoutSettings, redis: Redis) -> None:
+    def __init__(self, settings: FanoutSettings, redis: Redis, batched: Batched) -> None:
         self._secrets, self._ttl_s = settings.jwt_secrets, settings.token_ttl_s
         self._network, self._prefix = settings.common.network, settings.common.redis_prefix
-        self._redis = redis
+        self._redis, self._batched = redis, batched
 
     def issue(self, address: str) -> tuple[str, Token]:
         """A new token of this address, signed with the first secret."""
@@ -91,7 +92,8 @@ class Tokens:
 
     async def revoked(self, jti: str) -> bool:
         """Whether it was revoked. Raises one of ``OUTAGES``."""
-        return bool(await self._redis.exists(f"{self._prefix}:revoked:{jti}"))
+        key = f"{self._prefix}:revoked:{jti}"
+        return bool(await self._batched.ask(lambda pipeline: pipeline.exists(key)))
 
 
 def token_of(headers: Mapping[str, str], cookies: Mapping[str, str] | None = None) -> str | None:

@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 
 from bench.lines import Pub, hear
 from fanout.app import BACKLOG, listen
+from fanout.batched import Batched
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front
 from fanout.history import History
@@ -76,8 +77,9 @@ async def main(port: int, ctl: int) -> None:
             Limits(settings.resume_max, settings.queue_high_bytes),
             spawn,
         )
-        sessions = Unstored(redis, "bench", settings.session_ttl_s)
-        Sockets(server, manager, clients, sessions, Tokens(settings, redis), settings, lambda: True, spawn)
+        batched = Batched(redis)
+        sessions = Unstored(redis, batched, "bench", settings.session_ttl_s)
+        Sockets(server, manager, clients, sessions, Tokens(settings, redis, batched), settings, lambda: True, spawn)
         clients.restart("be0cbe0c", Offset(0, 0))
 
         async def publish(pubs: Sequence[Pub]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from fanout.address import client_address
+from fanout.batched import Batched
 from fanout.tokens import BadToken, Tokens, token_of
 from shared.settings import FanoutSettings, fanout_settings
 from tests.builders import ALICE, BOB
@@ -26,7 +27,7 @@ def settings(environment: dict[str, str]) -> FanoutSettings:
 
 @pytest.fixture
 def tokens(settings: FanoutSettings, redis: Redis, prefix: str) -> Tokens:
-    return Tokens(replace(settings, common=replace(settings.common, redis_prefix=prefix)), redis)
+    return Tokens(replace(settings, common=replace(settings.common, redis_prefix=prefix)), redis, Batched(redis))
 
 
 def claims(**other: Any) -> dict[str, Any]:

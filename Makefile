@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-law test-torture check build peers lock bench bench-ingest bench-fold bench-latency clean
+.PHONY: help run test test-law test-torture check build peers lock bench bench-ingest bench-fold bench-latency bench-many clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,7 @@ help:
 	@echo 'make bench-ingest   deliveries a second'
 	@echo 'make bench-fold     the fold of every event, in small and large tables, and anew after a rollback'
 	@echo 'make bench-latency  milliseconds from webhook to browser'
+	@echo 'make bench-many     SOCKETS=150000 connections at once on this machine, and nothing lost among them'
 	@echo 'make clean          remove data, logs, caches and the built page'
 	@echo
 	@echo 'PYTHON=python3.12 chooses the Python that .venv is made with.'
@@ -83,6 +84,9 @@ bench-ingest: $(INSTALLED)
 
 bench-fold: $(INSTALLED)
 	@exec $(BIN)/python -m bench.fold
+
+bench-many: $(INSTALLED)
+	@exec $(BIN)/python -m bench.many $(or $(SOCKETS),50000)
 
 bench-latency: $(INSTALLED)
 	@exec $(BIN)/python -m bench.latency

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 import uvloop
 
 from bench.deliveries import block, body, created, withdrawn

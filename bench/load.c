@@ -17,12 +17,16 @@
  *
  *   closed loop (default): at most W events are on their way; the next is published when the oldest has arrived
  *                everywhere. The server is never idle and never behind: throughput.
+ *   no --ctl     it publishes nothing and hears what others publish until stdin ends: many of these programs together.
+ *                Event numbers count from the first that any of its connections heard.
  *   --rate R     R events a second on a fixed schedule, whatever the server does; latency counts from the schedule,
  *                so a stall is not hidden: latency.
  *
  * Stdout gets one JSON object. What makes a figure worthless is counted: events missing, twice or out of order by n,
  * connections that the server closed, errors; and the CPU that the client itself, its core and the server had.
  * Stderr gets "READY ..." when all have joined. Exit status: 0 where all joined, 1 where not, 2 for wrong usage.
+ *
+ * --source A binds its connections to that address, such as 127.0.0.2: from one address come 28,000 at most.
  *
  * Not checked: Sec-WebSocket-Accept. Not understood: polling, TLS, binary events, fragments.
  */
@@ -31,6 +35,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -53,7 +58,7 @@ static struct {
     int sends, deflate;
     int pid, core; /* the server's process, and the core that this program shares with the publisher */
     double rate, warmup, duration, settle, drain, timeout, linger; /* a second, then seconds */
-    const char *room, *send[SENDS_MAX];
+    const char *room, *source, *send[SENDS_MAX];
     char **auth; /* JSON for CONNECT, connection i takes line i modulo auths */
     int auths;
 } opt = {.conns = 100, .inflight = 100, .rooms = 1, .bytes = 420, .window = 8, .core = -1, .warmup = 1,
@@ -96,6 +101,7 @@ static void read_options(int argc, char **argv)
         {"--warmup", 0, &opt.warmup, 0},     {"--duration", 0, &opt.duration, 0},
         {"--settle", 0, &opt.settle, 0},     {"--drain", 0, &opt.drain, 0},     {"--timeout", 0, &opt.timeout, 0},
         {"--linger", 0, &opt.linger, 0},     {"--pid", &opt.pid, 0, 0},         {"--core", &opt.core, 0, 0},
+        {"--source", 0, 0, &opt.source},
     };
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -125,7 +131,7 @@ static void read_options(int argc, char **argv)
     if (opt.conns < 1 || opt.window < 1 || opt.inflight < 1) die("--conns, --window and --inflight are at least 1");
     if (opt.rooms != 1 && opt.rooms != opt.conns) die("--rooms is 1 or as many as --conns");
     if (opt.deflate && opt.duration > 0) die("compressed events are not read: --deflate goes with --duration 0");
-    if (opt.duration > 0 && !opt.ctl) die("--ctl is missing: nobody publishes");
+    if (opt.rooms > 1 && !opt.ctl) die("--ctl is missing: who only hears, hears one room");
 }
 
 /* ---------------------------------------------------------------------------------- clocks and processes */
@@ -305,6 +311,12 @@ static void start(int i)
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) die("socket: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (opt.source) {
+        struct sockaddr_in from = {.sin_family = AF_INET};
+        setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        if (!inet_aton(opt.source, &from.sin_addr) || bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
+            die("--source %s: %s", opt.source, strerror(errno));
+    }
     c->began = now_us();
     if (!first_connect) first_connect = c->began;
     c->state = CONNECTING;
@@ -383,6 +395,8 @@ static uint64_t turn_of(const connection *c, uint64_t n)
     return n % (uint64_t)opt.rooms == (uint64_t)(c - conns) ? (n - 1) / (uint64_t)opt.rooms + 1 : 0;
 }
 
+static uint64_t first_heard, last_heard; /* by any connection */
+
 static uint64_t turns_until(const connection *c, uint64_t n)
 {
     uint64_t i = (uint64_t)(c - conns), first = i ? i : (uint64_t)opt.rooms;
@@ -400,6 +414,8 @@ static void on_event(connection *c, const char *text, size_t size, size_t on_wir
     }
     c->events++;
     received++;
+    if (!first_heard || (uint64_t)n < first_heard) first_heard = (uint64_t)n;
+    if ((uint64_t)n > last_heard) last_heard = (uint64_t)n;
     if (turn > c->last) {
         uint64_t ahead = turn - c->last;
         c->recent = ahead >= 64 ? 1 : (c->recent << ahead) | 1;
@@ -617,6 +633,13 @@ static void drive(int64_t since, int64_t until)
     }
 }
 
+static int told_to_end(void) /* stdin is at its end */
+{
+    struct pollfd in = {.fd = 0, .events = POLLIN};
+    char rest[64];
+    return poll(&in, 1, 0) > 0 && read(0, rest, sizeof rest) <= 0;
+}
+
 /* -------------------------------------------------------------------------------------------------- main */
 
 int main(int argc, char **argv)
@@ -654,7 +677,15 @@ int main(int argc, char **argv)
     /* events: warm up, measure, wait for the late */
     double measured = 0, cpu_run = 0, own_run = 0, busy = 0;
     uint64_t measured_events = 0;
-    if (opt.duration > 0 && all) {
+    if (opt.duration > 0 && all && !opt.ctl) {
+        int64_t from = now_us();
+        measuring = 1;
+        cpu = server_cpu(), own = own_cpu(), idle = core_idle();
+        while (!told_to_end()) pump(100);
+        measured = (double)(now_us() - from) / 1e6;
+        cpu_run = server_cpu() - cpu, own_run = own_cpu() - own, busy = 1 - (core_idle() - idle) / measured;
+        measured_events = published = last_heard ? last_heard - first_heard + 1 : 0;
+    } else if (opt.duration > 0 && all) {
         int64_t since = now_us(), warm = since + (int64_t)(opt.warmup * 1e6);
         drive(since, warm);
         measuring = 1;

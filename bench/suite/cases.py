@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # it has no type information
+import psutil
 
 from deploy.local.errors import LocalFault
 

@@ -178,8 +178,12 @@ class Faults:
 
 
 async def _tell(ingests: list[Process], ends: float, rng: Random) -> None:
-    """Withdrawals and reorganisations, some twenty deliveries a second, each until it is answered."""
-    height = 101
+    """Withdrawals and reorganisations, up to twenty deliveries a second, each until it is answered.
+
+    Outages let them arrive out of order, and each late one has its stream folded anew: a long run tells less a second,
+    so that its streams do not grow into histories such as no stream has.
+    """
+    height, pause_s = 101, max(0.05, LASTS_S / 4000)
     async with asyncio.TaskGroup() as tasks:
         while time.monotonic() < ends:
             events = [withdrawn(rng.randint(1, STREAMS)) for _ in range(rng.randint(1, 4))]
@@ -189,7 +193,7 @@ async def _tell(ingests: list[Process], ends: float, rng: Random) -> None:
                 again = block(height, [withdrawn(rng.randint(1, STREAMS))], salt="b")
                 tasks.create_task(_deliver(ingests, body(again, rollback=[one]), rng))
             height += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause_s)
 
 
 async def _post(ingests: list[Process], height: int, events: list[Any], rng: Random) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -144,7 +146,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         assert runner.server is not None
         entrance = _entrance(settings, server, accepting, runner.server)
         door = await asyncio.get_running_loop().create_server(lambda: Front(entrance), sock=listener, backlog=BACKLOG)
-        log.info("fanout listens", extra={"host": common.host, "port": common.port})
+        log.info("fanout listens", extra={"host": common.host, "port": common.port, "open_files": open_files()})
         await stop.wait()
         door.close()
         await sockets.close_all(common.drain_s * CLOSE_SHARE)
@@ -153,6 +155,14 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         for task in list(spawned):
             task.cancel()
     log.info("fanout ended")
+
+
+def open_files() -> int:
+    """How many files this process may have open, so about how many connections: as many as it may allow itself."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems say infinity and mean less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def listen(host: str, port: int, *, shared: bool) -> socket.socket:

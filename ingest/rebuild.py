@@ -25,7 +25,7 @@ from ingest import projections
 from ingest.compare import LONG_S, Compared, compare, mend
 from ingest.history import EVENT_COLUMNS, EventRow, event_of, place_of, value_of
 from shared import outbox, tables
-from shared.database import Connection, Pool, schema_is_current, upsert_into
+from shared.database import COMMAND_S, Connection, Pool, schema_is_current, upsert_into
 from shared.domain.chain import Contracts, Position
 from shared.domain.event import Event, Misfit
 from shared.domain.fold import fold, settle_all, transactions
@@ -116,7 +116,11 @@ async def _alone(pool: Pool) -> AsyncIterator[Connection]:
             raise NotNow("another rebuild is at work in this database")
         # folding a long chunk, or waiting for one that listens to the progress, is no hanging
         await connection.execute("SET idle_in_transaction_session_timeout = 0")
-        yield connection
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.reset(timeout=COMMAND_S)
 
 
 async def _begun(connection: Connection, contracts: Contracts) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -154,22 +154,28 @@ class Recorder:
         except Exception as error:
             if is_outage(error):
                 raise
+            if waiting.answer.done():
+                return
             self._queue.remove(waiting)
-            if not waiting.answer.done():
-                waiting.answer.set_exception(error)
+            waiting.answer.set_exception(error)
 
     async def _write(self, batch: list[_Waiting]) -> None:
         within_s = self._try_s + min(waiting.deadline for waiting in batch) - asyncio.get_running_loop().time()
-        async with borrowed(self._database, max(within_s, 0.1)) as connection, connection.transaction():
-            outcomes, head = await record(connection, [waiting.incoming for waiting in batch], self._contracts)
+        async with borrowed(self._database, max(within_s, 0.1)) as connection:
+            async with connection.transaction():
+                outcomes, head = await record(connection, [waiting.incoming for waiting in batch], self._contracts)
+            # nobody has to wait until the connection is given back
+            self._committed(batch, outcomes, head)
+
+    def _committed(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome], head: Head) -> None:
         now = time.time_ns() // 1000
+        self._on_commit(head)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             self._queue.remove(waiting)
             RECORD_SECONDS.observe((now - waiting.incoming.at) / 1e6)
             if not waiting.answer.done():
                 waiting.answer.set_result(outcome)
         OUTBOX_HEAD.set(head.offset.seq)
-        self._on_commit(head)
 
     def _expire(self) -> None:
         """Answer those that waited long enough; nothing of theirs is stored."""

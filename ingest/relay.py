@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from ingest.metrics import FEED_LAG, FEED_LAST, OUTBOX_HEAD, RELAY_ERRORS
 from shared import outbox
 from shared.database import COMMAND_S, Connection, Pool, borrowed, is_outage
+from shared.domain.entry import Entry
 from shared.feed import OUTAGES, Feed, feed_key
 from shared.outbox import Head
 
@@ -23,6 +24,7 @@ log = logging.getLogger("ingest.relay")
 LOOK_S = 1.0  # the longest time between two looks
 PAUSE_S = (0.05, 2.0)  # first and longest wait after a failure
 BATCH = 200  # entries in one append
+FRESH_MAX = 1000  # entries of our own commits that wait for Redis; beyond that they are read from the outbox again
 
 
 class Relay:
@@ -31,13 +33,19 @@ class Relay:
     def __init__(self, database: Pool, redis: Redis, prefix: str, keep: int) -> None:
         self._database, self._redis, self._prefix, self._keep = database, redis, prefix, keep
         self._wake = asyncio.Event()
+        self._fresh: list[Entry] = []  # committed by this process, and not yet looked at
+        self._look = True  # there is more in the outbox than that
         self._feed: Feed | None = None
         self._epoch = ""
         self._top: int | None = None  # the feed's last seq, as far as we know
         self._away = False
 
     def wake(self, head: Head) -> None:
-        """Something was committed."""
+        """Something was committed, by this process."""
+        if head.epoch == self._epoch and len(self._fresh) < FRESH_MAX:
+            self._fresh += head.entries
+        else:
+            self._look = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -67,9 +75,38 @@ class Relay:
 
     async def publish(self) -> None:
         """Append all that the feed does not have yet."""
+        published = False
+        while self._fresh and (published := await self._publish_fresh()):
+            pass
+        if not published:
+            await self._publish_outbox()
+
+    async def _publish_fresh(self) -> bool:
+        """Append what this process has committed, without reading it from Postgres first. False: it is not what is due.
+
+        Another process may have committed what comes before it; then the outbox has to be asked.
+        """
+        self._wake.clear()
+        fresh, self._fresh = self._fresh, []
+        if self._look or self._feed is None or self._top is None or fresh[0].seq != self._top + 1:
+            return False
+        for start in range(0, len(fresh), BATCH):
+            batch = fresh[start : start + BATCH]
+            if batch[-1].seq != self._top + len(batch):
+                return False
+            if not await self._feed.append(batch, behind=self._top, keep=self._keep):
+                self._top = None
+                return False
+            self._top = batch[-1].seq
+        FEED_LAST.set(self._top)
+        FEED_LAG.set(0)
+        return True
+
+    async def _publish_outbox(self) -> None:
         async with borrowed(self._database, COMMAND_S) as connection:
             while True:
                 self._wake.clear()
+                self._fresh, self._look = [], False
                 head = await outbox.head(connection)
                 OUTBOX_HEAD.set(head.offset.seq)
                 if self._feed is None or head.epoch != self._epoch:

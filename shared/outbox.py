@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
@@ -22,10 +22,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the outbox: its epoch, and the last emission."""
+    """The end of the outbox: its epoch, and the last emission.
+
+    After an append also the ``entries`` that it appended, as ``read`` would return them.
+    """
 
     epoch: str
     offset: Offset
+    entries: tuple[Entry, ...] = field(default=(), compare=False)
 
     @property
     def cursor(self) -> Cursor:
@@ -60,17 +64,21 @@ async def head(connection: Connection, *, lock: bool = False) -> Head:
 async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> Head:
     """Append entries behind ``end``, which the caller has locked; returns the new end."""
     rows: list[tuple[object, ...]] = []
+    entries: list[Entry] = []
     offset = end.offset
     for draft in drafts:
         seq = offset.seq + 1
+        spoken: list[Spoken] = []
         for n, (cause, emission) in enumerate(draft.spoken):
             offset = Offset(seq, n)
-            encoded = payload(emission, cause, offset).decode()
+            encoded = payload(emission, cause, offset)
             room, name = emission.room, emission.name
-            rows.append((seq, n, cause.id, cause.op, room, name, encoded, moment(draft.at)))
+            rows.append((seq, n, cause.id, cause.op, room, name, encoded.decode(), moment(draft.at)))
+            spoken.append(Spoken(room, words(name, encoded)))
+        entries.append(Entry(seq, draft.at, tuple(spoken)))
     if rows:
         await connection.execute(_APPEND, offset.seq, offset.n, *zip(*rows, strict=True))
-    return Head(end.epoch, offset)
+    return Head(end.epoch, offset, tuple(entries))
 
 
 _HEAD = "SELECT epoch, seq, n FROM outbox_head"

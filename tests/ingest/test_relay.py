@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -15,16 +16,19 @@ from ingest.record import Incoming, record
 from ingest.relay import Relay
 from shared import outbox
 from shared.database import Pool
+from shared.domain.entry import Entry
 from shared.feed import Feed, feed_key
+from shared.outbox import Head
 from shared.settings import IngestSettings
 
 
-async def commit(database: Pool, settings: IngestSettings, first: int, count: int = 1) -> None:
-    """Record so many streams, one entry each."""
+async def commit(database: Pool, settings: IngestSettings, first: int, count: int = 1) -> Head:
+    """Record so many streams, one entry each; returns the outbox's end."""
     sent = body(block(first, [created(first + i) for i in range(count)]))
     delivery = read_delivery(parse_json(sent), settings.contracts, "testnet")
     async with database.acquire() as connection, connection.transaction():
-        await record(connection, [Incoming(delivery, time.time_ns() // 1000)], settings.contracts)
+        _, head = await record(connection, [Incoming(delivery, time.time_ns() // 1000)], settings.contracts)
+    return head
 
 
 async def feed_of(database: Pool, redis: Redis, prefix: str) -> Feed:
@@ -134,3 +138,46 @@ async def test_the_last_entry_is_kept_however_old(
     await delete_expired(database, days)
     async with database.acquire() as connection:
         assert [3] == [entry.seq for entry in await outbox.read(connection, after=0)]
+
+
+async def test_what_this_process_commits_needs_no_look_at_the_outbox_and_is_the_same(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two ingests relays its own commits at once; what the other has committed in between it reads."""
+    relay, asked = Relay(database, redis, prefix, keep=100_000), 0
+    read = outbox.read
+
+    async def counted(*arguments: Any, **others: Any) -> list[Entry]:
+        nonlocal asked
+        asked += 1
+        return await read(*arguments, **others)
+
+    monkeypatch.setattr(outbox, "read", counted)
+    relay.wake(await commit(database, ingest_config, 1))
+    await relay.publish()
+    assert 1 == asked, "the first time it has to see where the feed ends"
+    for first in (1001, 2001, 3001):
+        relay.wake(await commit(database, ingest_config, first, count=250))
+        await relay.publish()
+    assert 1 == asked
+    await commit(database, ingest_config, 4001, count=3)
+    relay.wake(await commit(database, ingest_config, 5001))
+    await relay.publish()
+    assert 2 == asked
+    feed = await feed_of(database, redis, prefix)
+    async with database.acquire() as connection:
+        assert await read(connection, after=0, limit=1000) == await feed.read(after=0, count=1000)
+
+
+async def test_a_feed_that_is_lost_between_two_commits_of_a_process_is_written_anew(
+    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+) -> None:
+    relay = Relay(database, redis, prefix, keep=100)
+    for first in (1, 1001):
+        relay.wake(await commit(database, ingest_config, first, count=20))
+        await relay.publish()
+    feed = await feed_of(database, redis, prefix)
+    await redis.delete(feed.key)
+    relay.wake(await commit(database, ingest_config, 2001))
+    await relay.publish()
+    assert list(range(1, 42)) == [entry.seq for entry in await feed.read(after=0)]

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from msgspec.json import encode
@@ -23,14 +24,16 @@ from msgspec.json import encode
 from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
 from ingest.history import EVENT_COLUMNS, SELECT_EVENTS, EventRow, event_of, place_of, value_of
+from ingest.notifications import Notifications
 from shared import outbox, tables
 from shared.database import Connection, insert_into
 from shared.domain.catalogue import read_event
 from shared.domain.chain import Contracts, Place, Position
-from shared.domain.derived import derived
+from shared.domain.derived import derived, derived_notices
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Misfit
 from shared.domain.fold import Order, fold, fold_anew, in_order, last_of_streams, settle_all
+from shared.domain.notice import NEW, Notice, one_each
 from shared.domain.reorg import Told, compensation, reverted
 from shared.domain.rows import Ref, genesis, id_of
 from shared.domain.workset import Happened, Rows, Step, Unit, View
@@ -92,6 +95,16 @@ class _Stored:
         return in_order(self.place)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one applied event says, to rooms and to people."""
+
+    cause: Cause
+    aggregates: frozenset[str]
+    emissions: list[Emission]
+    notices: list[Notice]
+
+
 async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
     """Record deliveries in order, within the caller's transaction; returns what became of each, and the outbox's end.
 
@@ -119,6 +132,7 @@ class _Work:
         self._aside: dict[str, tuple[int, int]] = {}
         self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
+        self._notifications = Notifications(connection)
         self.drafts: list[Draft] = []
 
     @classmethod
@@ -138,6 +152,9 @@ class _Work:
                 work._reverted.add(stored.trace)
             if stored.place.block.hash in work._blocks:
                 work._keep(stored)
+        leaving = {block.ref.hash for it in batch for block in it.delivery.rollback}
+        again = [it for it in work._events.values() if not it.canonical or it.place.block.hash in leaving]
+        await work._notifications.load([it.place.event_id for it in again])
         typed = [it.event for it in work._events.values() if it.event]
         typed += [event for it in applied if (event := _event(it, contracts))]
         touched = {name for event in typed for name in event.aggregates}
@@ -268,7 +285,7 @@ class _Work:
         """One entry an event. What a listing became without a print is said with the stream's last event."""
         begin, end = unit.after(-1), View(self._rows, {})
         told = begin
-        said: list[tuple[_Stored, Cause, list[Emission]]] = []
+        said: list[_Said] = []
         for it in known:
             assert it.event is not None
             number = steps[it.place.event_id]
@@ -276,14 +293,18 @@ class _Work:
             step = Step(it.place, now, unit.after(number - 1), told, end, transaction)
             late = any(last is not None and last > it.place.position for last in map(ends.get, it.aggregates))
             cause = Cause(it.place, it.name, "apply", reapplied=it.trace in self._reverted, late=late)
-            said.append((it, cause, list(_once(it.event.emissions(step)))))
+            emissions = list(_once(it.event.emissions(step)))
+            said.append(_Said(cause, it.aggregates, emissions, list(it.event.notices(step))))
             told = now
-        own = [emission for _, _, emissions in said for emission in emissions]
+        own = [emission for entry in said for emission in entry.emissions]
         for name in last_of_streams(happened for it in known if (happened := it.happened)):
-            entry = next(emissions for it, _, emissions in reversed(said) if name in it.aggregates)
-            entry += derived(id_of(name), begin, end, own)
-        for _, cause, emissions in said:
-            self._say(((cause, emission) for emission in emissions), at)
+            entry = next(it for it in reversed(said) if name in it.aggregates)
+            more = list(derived(id_of(name), begin, end, own))
+            entry.emissions.extend(more)
+            entry.notices.extend(derived_notices(id_of(name), more))
+        for entry in said:
+            pushed = (self._notifications.open(entry.cause, notice, at) for notice in one_each(entry.notices))
+            self._say(((entry.cause, emission) for emission in chain(entry.emissions, pushed)), at)
 
     # -- roll back
 
@@ -313,7 +334,8 @@ class _Work:
                 cause = Cause(stored.place, stored.name, "rollback", reapplied=False)
                 if stored.event:
                     said = reverted(stored.event, stored.place, told, after)
-                    self._say(((cause, emission) for emission in said), incoming.at)
+                    retracted = self._notifications.retract(stored.place.event_id)
+                    self._say(((cause, emission) for emission in chain(said, retracted)), incoming.at)
             earliest = {name: it for it in gone for name in it.aggregates}  # descending: the last wins
             self._say(
                 (
@@ -324,8 +346,8 @@ class _Work:
             )
 
     async def _heard(self, event_ids: set[str]) -> dict[str, tuple[Told, ...]]:
-        """Who heard of these events when they were last applied, in the order of then."""
-        rows = await self._connection.fetch(_HEARD, list(event_ids))
+        """Who heard of these events when they were last applied, in the order of then; notifications aside."""
+        rows = await self._connection.fetch(_HEARD, list(event_ids), NEW)
         entries: dict[str, tuple[int, tuple[Told, ...]]] = {}
         for event_id, seq, room, name, role in rows:
             last, told = entries.get(event_id, (seq, ()))
@@ -333,7 +355,7 @@ class _Work:
         heard = {name: told for name, (_, told) in entries.items()}
         for draft in self.drafts:  # said in this very transaction
             for event_id in {cause.place.event_id for cause, _ in draft.spoken if cause.op == "apply"} & event_ids:
-                heard[event_id] = tuple(Told(it.room, it.name, it.role) for _, it in draft.spoken)
+                heard[event_id] = tuple(Told(it.room, it.name, it.role) for _, it in draft.spoken if it.name != NEW)
         return heard
 
     # -- fold
@@ -411,7 +433,7 @@ class _Work:
     # -- write
 
     async def close(self) -> None:
-        """Write everything but the outbox."""
+        """Write everything but the outbox, and complete what the drafts say of it."""
         fresh = [stored for stored in self._events.values() if stored.fresh]
         if fresh:
             await self._connection.executemany(_INSERT_EVENT, [_columns(stored) for stored in fresh])
@@ -425,6 +447,7 @@ class _Work:
         if self._quarantine:
             await self._connection.executemany(_INSERT_QUARANTINE, self._quarantine.values())
         await projections.save(self._connection, self._rows)
+        await self._notifications.save()
         if gone := self._refolded - self._folded.keys():
             await self._connection.execute("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
         ids = [it.place.event_id for it in fresh]
@@ -452,7 +475,7 @@ _QUARANTINE_COLUMNS = (
 _FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608 - names of ours
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
-    " WHERE event_id = ANY($1) AND op = 'apply' ORDER BY seq, n"
+    " WHERE event_id = ANY($1) AND op = 'apply' AND name <> $2 ORDER BY seq, n"
 )
 # The events of aggregates with all others of their transactions, but for those of blocks that are at hand.
 _OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_hash) IN (

@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
-SCHEMA: Final = 2  # number of the newest migration; a process needs at least its own
+SCHEMA: Final = 3  # number of the newest migration; a process needs at least its own
 
 metadata = MetaData()
 
@@ -468,4 +469,46 @@ protocol_state = Table(
     _words("pending_admin"),
     _words("contract_owner"),
     *_stamp(),
+)
+
+# No projection: it remembers what was told, and what became of it. A rebuild leaves these three alone.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # the order of telling; its writers run one by one, so that it becomes visible in order
+    Column("number", BigInteger, Identity(always=True), nullable=False),
+    _words("address", known=True),
+    _words("type", known=True),
+    _words("category", known=True),
+    _words("priority", known=True),
+    _words("status", known=True),  # unread, read, archived or retracted
+    _words("reopens_as"),  # of one that is retracted: its status until then
+    _words("title", known=True),
+    _words("message", known=True),
+    Column("data", JSON, nullable=False),
+    _words("action_url"),
+    _words("action_text"),
+    _words("event_id", known=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("notifications_address", "address", "number"),
+    Index("notifications_event_id", "event_id"),
+    Index("notifications_unread", "address", "number", postgresql_where=text("status = 'unread'")),
+)
+
+# A row is also the lock behind which what is unread changes: who counts has waited for all that was counted before.
+notification_counts = Table(
+    "notification_counts",
+    metadata,
+    Column("address", Text, primary_key=True),
+    _number("unread", known=True),
+)
+
+notification_preferences = Table(
+    "notification_preferences",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
 )

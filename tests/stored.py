@@ -29,7 +29,17 @@ async def rows(where: Pool | Connection, table: Table) -> list[Any]:
 
 
 async def emissions(where: Pool | Connection) -> list[tuple[int, int, str, str, dict[str, Any]]]:
-    """The outbox as (seq, n, room, name, payload), in order."""
+    """The outbox as (seq, n, room, name, payload), in order; notifications, which end an entry, aside."""
+    return [it for it in await spoken(where) if not it[3].startswith("notification:")]
+
+
+async def notified(where: Pool | Connection) -> list[tuple[int, int, str, str, dict[str, Any]]]:
+    """The notifications in the outbox, alike."""
+    return [it for it in await spoken(where) if it[3].startswith("notification:")]
+
+
+async def spoken(where: Pool | Connection) -> list[tuple[int, int, str, str, dict[str, Any]]]:
+    """All of the outbox, alike."""
     return [(row.seq, row.n, row.room, row.name, row.payload) for row in await rows(where, outbox)]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from shared.domain.catalogue.core import stream_link
 from shared.domain.entry import Emission
 from shared.domain.listing import is_open
+from shared.domain.notice import Notice
 from shared.domain.rooms import MARKETPLACE, stream_room, user_room
 from shared.domain.rows import Listing, Purchase, Stream
-from shared.domain.views import OPEN_LISTING, listing_view, stream_view
+from shared.domain.views import OPEN_LISTING, listing_view, stream_view, text
 from shared.domain.workset import View
 
+AUTO_CANCELLED = "listing-auto-cancelled"
 _HIDES = ("marketplace:listing-cancelled", "marketplace:sale")
 
 
@@ -45,12 +48,31 @@ def _listing(stream_id: int, before: View, after: View, said: Sequence[Emission]
         view = listing_view(listing)
         purchase = after.get(Purchase, listing.purchase_id)
         buyer = purchase.buyer if purchase else None
-        yield from _both(
-            "marketplace:listing-cancelled", "listing-auto-cancelled", view, seller=listing.seller, buyer=buyer
-        )
+        yield from _both("marketplace:listing-cancelled", AUTO_CANCELLED, view, seller=listing.seller, buyer=buyer)
     elif not shown and is_open(listing):
         view = listing_view(listing, "ownership_restored")
         yield from _both("marketplace:new-listing", "listing-restored", view, seller=listing.seller)
+
+
+_REASONS = {
+    "stream_cancelled": "the stream was cancelled",
+    "stream_completed": "the stream is completed",
+    "nft_burned": "the NFT was burned",
+    "nft_transferred": "the NFT has another owner",
+}
+
+
+def derived_notices(stream_id: int, said: Iterable[Emission]) -> Iterator[Notice]:
+    """Who hears that an offer ended without a print, of what ``derived`` said."""
+    for emission in said:
+        if emission.type == AUTO_CANCELLED and emission.role:
+            reason = str(emission.data["reason"])
+            whose = "you offered" if emission.role == "seller" else "was reserved for you"
+            message = f"The obligation NFT of stream {stream_id}, which {whose}, is off the market: {_REASONS[reason]}."
+            address = emission.room.removeprefix(user_room(""))
+            data = {"streamId": text(stream_id), "reason": reason}
+            link = stream_link(stream_id)
+            yield Notice(address, "listing_cancelled", "high", "Listing cancelled", message, data, link)
 
 
 def corrected(stream_id: int, before: View, after: View) -> Iterator[Emission]:

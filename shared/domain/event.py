@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeAlias, get_args, get_type
 from shared.domain.chain import INT64_MAX
 from shared.domain.clarity import U128_MAX, Json, is_principal
 from shared.domain.entry import Emission
+from shared.domain.notice import Link, Notice, Priority
 from shared.domain.rooms import user_room
 from shared.domain.rows import Ref
 from shared.domain.workset import Step
@@ -107,6 +108,15 @@ class Event(ABC):
     def emissions(self, at: Step) -> Iterator[Emission]:
         """Say who hears of it, from the rows as they are after it; their order numbers the offsets."""
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        """Say whom it concerns so much that it shall wait for them, read or unread. Most events concern nobody so."""
+        return iter(())
+
+    @property
+    def link(self) -> Link | None:
+        """Where in the application its notices lead."""
+        return None
+
     @property
     def type(self) -> str:
         """Its short name, which most of its emissions have as their type."""
@@ -121,6 +131,14 @@ class Event(ABC):
         for role, address in parties.items():
             if address is not None:
                 yield self.say(user_room(address), name, data, type=type, role=role.replace("_", "-"))
+
+    def notify(
+        self, type: str, priority: Priority, title: str, message: str, data: Data, *addresses: str | None
+    ) -> Iterator[Notice]:
+        """The same notice to each of these addresses that is known."""
+        for address in addresses:
+            if address is not None:
+                yield Notice(address, type, priority, title, message, data, self.link)
 
 
 @cache

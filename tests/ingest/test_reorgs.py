@@ -593,5 +593,5 @@ async def test_a_block_that_comes_and_goes_has_one_name_each_time(database: Pool
 
 async def projected(database: Pool) -> dict[str, list[str]]:
     """All that is read; not the events and what was said of them, which remember."""
-    memory = {"chain_events", "event_keys", "outbox", "outbox_head"}
+    memory = {"chain_events", "event_keys", "outbox", "outbox_head", "notifications"}
     return {name: it for name, it in (await contents(database)).items() if name not in memory}

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Party
+from shared.domain.notice import Link, Notice, Priority, short
 from shared.domain.rooms import ACCESS_CONTROL, GLOBAL, user_room
 from shared.domain.rows import ACCESS, AccessContract, AccessRole, ProtocolState
 from shared.domain.views import text
@@ -22,6 +23,14 @@ class _AccessEvent(Event):
     def aggregates(self) -> frozenset[str]:
         return frozenset({ACCESS})
 
+    @property
+    def link(self) -> Link:
+        return Link("/dashboard/access-control", "View access control")
+
+    def admins(self, at: Step) -> list[str]:
+        """The active admins, ascending."""
+        return sorted(role.principal for role in at.all(AccessRole) if role.kind == "admin" and role.active)
+
 
 @dataclass(frozen=True, slots=True)
 class _RoleChanged(_AccessEvent):
@@ -29,6 +38,7 @@ class _RoleChanged(_AccessEvent):
 
     kind: ClassVar[str]
     active: ClassVar[bool]
+    priority: ClassVar[Priority] = "normal"  # of its notice
 
     def parties(self) -> tuple[str, str]:
         """Whom it is about, and who did it."""
@@ -45,12 +55,21 @@ class _RoleChanged(_AccessEvent):
         yield self.say(ACCESS_CONTROL, "access-control:role-changed", data)
         yield from self.tell("access-control:role-changed", data, target=whom)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        whom, by = self.parties()
+        data = {self.kind: whom, ("addedBy" if self.active else "removedBy"): by}
+        done = "added" if self.active else "removed"
+        gave, took = f"{short(by)} made you an {self.kind}.", f"{short(by)} took your role as {self.kind} from you."
+        title, message = f"{self.kind.capitalize()} role {done}", gave if self.active else took
+        yield from self.notify(f"{self.kind}_{done}", self.priority, title, message, data, whom)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessAdminAdded(_RoleChanged):
     name: ClassVar[str] = "access-admin-added"
     kind: ClassVar[str] = "admin"
     active: ClassVar[bool] = True
+    priority: ClassVar[Priority] = "high"
 
     admin: Party
     added_by: Party
@@ -61,6 +80,7 @@ class AccessAdminRemoved(_RoleChanged):
     name: ClassVar[str] = "access-admin-removed"
     kind: ClassVar[str] = "admin"
     active: ClassVar[bool] = False
+    priority: ClassVar[Priority] = "urgent"
 
     admin: Party
     removed_by: Party
@@ -92,8 +112,7 @@ class _ContractChanged(_AccessEvent):
 
     def changed(self, at: Step, data: dict[str, object]) -> Iterator[Emission]:
         yield self.say(ACCESS_CONTROL, "access-control:contract", data)
-        admins = (role.principal for role in at.all(AccessRole) if role.kind == "admin" and role.active)
-        for address in sorted(admins):
+        for address in self.admins(at):
             yield self.say(user_room(address), "access-control:contract", data, role="admin")
 
 
@@ -110,6 +129,11 @@ class AccessContractAuthorized(_ContractChanged):
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.changed(at, {"contract": self.contract, "authorizedBy": self.authorized_by})
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        said = f"{short(self.authorized_by)} let {short(self.contract)} use the vault."
+        data = {"contract": self.contract, "authorizedBy": self.authorized_by}
+        yield from self.notify("security_alert", "high", "Contract authorized", said, data, *self.admins(at))
+
 
 @dataclass(frozen=True, slots=True)
 class AccessContractRevoked(_ContractChanged):
@@ -123,6 +147,11 @@ class AccessContractRevoked(_ContractChanged):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.changed(at, {"contract": self.contract, "revokedBy": self.revoked_by})
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        said = f"{short(self.revoked_by)} shut {short(self.contract)} out of the vault."
+        data = {"contract": self.contract, "revokedBy": self.revoked_by}
+        yield from self.notify("security_alert", "urgent", "Contract revoked", said, data, *self.admins(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +176,10 @@ class AccessProtocolPaused(_PauseChanged):
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.told(at, {"pausedBy": self.paused_by, "pausedAt": text(at.height)})
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        said, data = f"{short(self.paused_by)} paused the protocol.", {"pausedBy": self.paused_by}
+        yield from self.notify("protocol_paused", "urgent", "Protocol paused", said, data, *self.admins(at))
+
 
 @dataclass(frozen=True, slots=True)
 class AccessProtocolUnpaused(_PauseChanged):
@@ -160,6 +193,10 @@ class AccessProtocolUnpaused(_PauseChanged):
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.told(at, {"unpausedBy": self.unpaused_by, "unpausedAt": text(at.height)})
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        said, data = f"{short(self.unpaused_by)} let the protocol go on.", {"unpausedBy": self.unpaused_by}
+        yield from self.notify("protocol_unpaused", "high", "Protocol unpaused", said, data, *self.admins(at))
+
 
 @dataclass(frozen=True, slots=True)
 class _AdminTransfer(_AccessEvent):
@@ -167,6 +204,11 @@ class _AdminTransfer(_AccessEvent):
         data = {"currentAdmin": current, "newAdmin": new}
         yield self.say(ACCESS_CONTROL, "access-control:admin-transfer", data)
         yield from self.tell("access-control:admin-transfer", data, current_admin=current, new_admin=new)
+
+    def hand_over(self, message: str, current: str | None, new: str) -> Iterator[Notice]:
+        kind, title, data = "admin_transfer", "Admin transfer", {"currentAdmin": current, "newAdmin": new}
+        yield from self.notify(kind, "high", title, message, data, current)
+        yield from self.notify(kind, "urgent", title, message, data, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +223,10 @@ class AccessAdminTransferInitiated(_AdminTransfer):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.told(self.from_, self.to)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        offered = f"{short(self.from_)} offers the admin role to {short(self.to)}."
+        yield from self.hand_over(offered, self.from_, self.to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +243,7 @@ class AccessAdminTransferCompleted(_AdminTransfer):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         yield from self.told(at.one(ProtocolState).contract_owner, self.new_admin)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        accepted = f"{short(self.new_admin)} accepted the admin role."
+        yield from self.hand_over(accepted, at.one(ProtocolState).contract_owner, self.new_admin)

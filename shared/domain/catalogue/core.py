@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from shared.domain.catalogue.pairs import Cancelled, sale_of
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Id, Party, Uint, ascii_text
+from shared.domain.notice import Link, Notice, sbtc, short
 from shared.domain.rooms import stream_room
 from shared.domain.rows import Stream, StreamSender, stream_aggregate
 from shared.domain.views import maybe, remaining, stream_view, text, total_paid
@@ -30,6 +31,10 @@ class _StreamEvent(Event):
     @property
     def room(self) -> str:
         return stream_room(self.stream_id)
+
+    @property
+    def link(self) -> Link:
+        return stream_link(self.stream_id)
 
     def stream(self, at: Step) -> Stream:
         return at.get(Stream, self.stream_id) or Stream(self.stream_id)
@@ -67,6 +72,13 @@ class StreamCreated(_StreamEvent):
         yield from self.tell("stream:created", view, sender=self.sender, recipient=self.recipient)
         yield self.say(self.room, "stream:updated", view, type="created")
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "amount": text(self.amount)}
+        received = f"{short(self.sender)} streams {sbtc(self.amount)} to you."
+        created = f"You stream {sbtc(self.amount)} to {short(self.recipient)}."
+        yield from self.notify("stream_received", "high", "A stream for you", received, data, self.recipient)
+        yield from self.notify("stream_created", "normal", "Stream created", created, data, self.sender)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamWithdrawal(_StreamEvent):
@@ -103,6 +115,13 @@ class StreamWithdrawal(_StreamEvent):
         yield self.say(self.room, "stream:updated", view, type="withdrawal")
         yield self.say(self.room, "stream:withdrawal", data)
         yield from self.tell("stream:withdrawal", data, sender=stream.sender, recipient=self.recipient)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "amount": text(self.amount)}
+        kind, title, what = "stream_withdrawal", "Withdrawal", f"{sbtc(self.amount)} from stream {self.stream_id}."
+        yield from self.notify(kind, "normal", title, f"You withdrew {what}", data, self.recipient)
+        whose = f"{short(self.recipient)} withdrew {what}"
+        yield from self.notify(kind, "normal", title, whose, data, self.stream(at).sender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,20 @@ class StreamCancelled(_StreamEvent, Cancelled):
         yield self.say(self.room, "stream:updated", stream_view(stream), type="cancelled")
         yield self.say(self.room, "stream:cancelled", data)
         yield from self.tell("stream:cancelled", data, sender=self.sender, recipient=stream.recipient)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        kind, title = "stream_cancelled", "Stream cancelled"
+        data = {
+            "streamId": text(self.stream_id),
+            "vestedPaid": text(self.vested_paid),
+            "unvestedReturned": text(self.unvested_returned),
+            "cancellationFee": text(self.cancellation_fee),
+        }
+        paid = f"{short(self.sender)} cancelled stream {self.stream_id}; {sbtc(self.vested_paid)} was paid out to you."
+        back = f"You cancelled stream {self.stream_id}; {sbtc(self.unvested_returned)} came back to you"
+        back += f" after a fee of {sbtc(self.cancellation_fee)}."
+        yield from self.notify(kind, "high", title, paid, data, self.stream(at).recipient)
+        yield from self.notify(kind, "normal", title, back, data, self.sender)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +221,22 @@ class StreamSenderUpdated(_StreamEvent):
             new_sender=self.new_sender,
             recipient=stream.recipient,
         )
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        kind, title = "stream_sender_updated", "A stream has a new sender"
+        data = {"streamId": text(self.stream_id), "oldSender": self.old_sender, "newSender": self.new_sender}
+        number, old, new = self.stream_id, short(self.old_sender), short(self.new_sender)
+        mine = f"You are the sender of stream {number} now, in place of {old}."
+        not_mine = f"{new} is the sender of stream {number} now, in place of you."
+        yours = f"{new} is the sender of stream {number}, which pays you, in place of {old}."
+        yield from self.notify(kind, "high", title, mine, data, self.new_sender)
+        yield from self.notify(kind, "normal", title, not_mine, data, self.old_sender)
+        yield from self.notify(kind, "normal", title, yours, data, self.stream(at).recipient)
+
+
+def stream_link(stream_id: int) -> Link:
+    """The page of one stream."""
+    return Link(f"/dashboard/streams/{stream_id}", "View stream")
 
 
 def _completed(stream: Stream, at: Step) -> Stream:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from shared.domain.catalogue.pairs import Sold, SoldDirectly, fee_of_sale
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Id, Party, Uint, ascii_text
+from shared.domain.notice import Link, Notice, sbtc, short
 from shared.domain.rooms import ACCESS_CONTROL, MARKETPLACE
 from shared.domain.rows import (
     MARKET,
@@ -29,6 +30,7 @@ from shared.domain.workset import Step
 
 PaymentId = Annotated[str, ascii_text(64)]
 BPS = 10_000
+MARKET_LINK = Link("/dashboard/marketplace", "View marketplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ class _OfListing(Event):
     @property
     def aggregates(self) -> frozenset[str]:
         return frozenset({stream_aggregate(self.stream_id)})
+
+    @property
+    def link(self) -> Link:
+        return MARKET_LINK
+
+    @property
+    def what(self) -> str:
+        """What is offered, in words."""
+        return f"the obligation NFT of stream {self.stream_id}"
 
     def listing(self, at: Step) -> Listing:
         return at.get(Listing, self.stream_id) or Listing(self.stream_id)
@@ -93,6 +104,11 @@ class NftListed(_OfListing):
         yield self.say(MARKETPLACE, "marketplace:new-listing", view)
         yield from self.tell("marketplace:new-listing", view, seller=self.seller)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "price": text(self.price)}
+        offered = f"You offer {self.what} for {sbtc(self.price)}."
+        yield from self.notify("nft_listed", "normal", "Listed for sale", offered, data, self.seller)
+
 
 @dataclass(frozen=True, slots=True)
 class ListingPriceUpdated(_OfListing):
@@ -115,6 +131,16 @@ class ListingPriceUpdated(_OfListing):
         buyer = purchase.buyer if purchase else None
         yield from self.tell("marketplace:listing-updated", data, seller=self.seller, buyer=buyer)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "oldPrice": text(self.old_price), "newPrice": text(self.new_price)}
+        purchase = self.purchase(self.listing(at), at)
+        prices = f"from {sbtc(self.old_price)} to {sbtc(self.new_price)}"
+        mine = f"You changed the price of {self.what} {prices}."
+        yours = f"The price of {self.what}, which is reserved for you, went {prices}."
+        buyer = purchase.buyer if purchase else None
+        yield from self.notify("listing_updated", "low", "Price changed", mine, data, self.seller)
+        yield from self.notify("listing_updated", "high", "Price changed", yours, data, buyer)
+
 
 @dataclass(frozen=True, slots=True)
 class ListingCancelled(_OfListing):
@@ -130,6 +156,11 @@ class ListingCancelled(_OfListing):
         view = listing_view(self.settled(at))
         yield self.say(MARKETPLACE, "marketplace:listing-cancelled", view)
         yield from self.tell("marketplace:listing-cancelled", view, seller=self.seller)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "reason": "seller"}
+        withdrawn = f"You offer {self.what} no longer."
+        yield from self.notify("listing_cancelled", "low", "Listing cancelled", withdrawn, data, self.seller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +236,13 @@ class _Sale(_OfListing, Sold):
         yield from self.tell("marketplace:sale", private, type="purchase-completed", buyer=self.buyer)
         yield from self.tell("marketplace:sale", private, type="sale-completed", seller=self.seller)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "saleId": text(self.sale_id), "price": text(self.price)}
+        bought = f"You bought {self.what} from {short(self.seller)} for {sbtc(self.price)}."
+        sold = f"{short(self.buyer)} bought {self.what} from you for {sbtc(self.price)}."
+        yield from self.notify("purchase_completed", "high", "Purchase completed", bought, data, self.buyer)
+        yield from self.notify("sale_completed", "high", "Sold", sold, data, self.seller)
+
 
 @dataclass(frozen=True, slots=True)
 class DirectPurchaseCompleted(_Sale, SoldDirectly):
@@ -275,6 +313,21 @@ class PurchaseInitiated(_OfListing):
         yield from self.tell("marketplace:purchase-initiated", data, buyer=self.buyer, seller=listing.seller)
         yield self.say(MARKETPLACE, "marketplace:listing-updated", listing_view(listing))
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        listing = self.listing(at)
+        data = {
+            "streamId": text(self.stream_id),
+            "buyer": self.buyer,
+            "price": maybe(listing.price),
+            "expiresAt": text(self.expires_at),
+        }
+        cost = "" if listing.price is None else f" for {sbtc(listing.price)}"
+        until = f"until block {self.expires_at}"
+        pay = f"{_capital(self.what)} is reserved for you {until}: complete the payment{cost}."
+        wait = f"{short(self.buyer)} reserved {self.what}{cost} {until}."
+        yield from self.notify("purchase_initiated", "urgent", "Complete your purchase", pay, data, self.buyer)
+        yield from self.notify("purchase_initiated", "normal", "Purchase begun", wait, data, listing.seller)
+
 
 @dataclass(frozen=True, slots=True)
 class PurchaseExpired(_OfListing):
@@ -302,6 +355,13 @@ class PurchaseExpired(_OfListing):
         }
         yield from self.tell("marketplace:purchase-expired", data, buyer=self.buyer, seller=listing.seller)
         yield self.say(MARKETPLACE, "marketplace:listing-updated", listing_view(listing))
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"streamId": text(self.stream_id), "buyer": self.buyer}
+        mine = f"{_capital(self.what)} is no longer reserved for you: it was not paid in time."
+        theirs = f"{short(self.buyer)} did not pay for {self.what} in time."
+        yield from self.notify("purchase_expired", "normal", "Purchase expired", mine, data, self.buyer)
+        yield from self.notify("purchase_expired", "low", "Purchase expired", theirs, data, self.listing(at).seller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,3 +423,8 @@ class MarketplaceFeeUpdated(_OfMarket):
             "updatedBy": at.place.tx_sender,
         }
         yield self.say(MARKETPLACE, "marketplace:config-updated", data, type="fee-updated")
+
+
+def _capital(words: str) -> str:
+    """As they begin a sentence."""
+    return words[0].upper() + words[1:]

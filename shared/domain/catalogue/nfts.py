@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
+from shared.domain.catalogue.core import stream_link
+from shared.domain.catalogue.pairs import sale_of
 from shared.domain.entry import Emission
 from shared.domain.event import Event, Id, Party, ascii_text
+from shared.domain.notice import Link, Notice, short
 from shared.domain.rooms import stream_room
 from shared.domain.rows import Nft, NftTransfer, Stream, stream_aggregate
 from shared.domain.views import sync_required, text
@@ -141,6 +144,20 @@ class ObligationTransferred(_NftEvent):
         yield from self.tell("nft:transferred", data, sender=self.from_)
         yield from self.tell("nft:received", data, recipient=self.to)
         yield self.say(stream_room(self.stream_id), "nft:transferred", data)
+
+    @property
+    def link(self) -> Link:
+        return stream_link(self.stream_id)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        """Of a sale's transfer the sale itself tells both."""
+        if sale_of(at, self.stream_id) is not None:
+            return
+        data = self.data(**{"from": self.from_, "to": self.to})
+        got = f"{short(self.from_)} sent you the obligation NFT of stream {self.stream_id}."
+        sent = f"The obligation NFT of stream {self.stream_id} went to {short(self.to)}."
+        yield from self.notify("nft_received", "high", "Obligation NFT received", got, data, self.to)
+        yield from self.notify("nft_transferred", "normal", "Obligation NFT transferred", sent, data, self.from_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from shared.domain.catalogue.treasury import TreasuryEvent
+from shared.domain.catalogue.treasury import TreasuryEvent, admins
 from shared.domain.entry import Emission
-from shared.domain.event import Id, Party, Uint, ascii_text
+from shared.domain.event import Data, Id, Party, Uint, ascii_text
+from shared.domain.notice import Link, Notice, Priority, sbtc, short
 from shared.domain.rooms import TREASURY as ROOM
 from shared.domain.rows import (
     TREASURY,
@@ -44,9 +45,17 @@ class _OfProposal(TreasuryEvent):
     def proposal(self, at: Step) -> Proposal:
         return at.get(Proposal, self.proposal_id) or Proposal(self.proposal_id, self.kind)
 
+    @property
+    def link(self) -> Link:
+        return Link("/dashboard/treasury", "View proposal")
+
+    def makes_ready(self, count: int, required: int) -> bool:
+        """Whether the last approval that was needed is in with this event."""
+        return count >= required and (count - 1 < required or isinstance(self, _Proposed))
+
     def ready(self, at: Step, count: int, required: int) -> Iterator[Emission]:
         """That it has all the approvals it needs, said once."""
-        if count < required or (count - 1 >= required and not isinstance(self, _Proposed)):
+        if not self.makes_ready(count, required):
             return
         proposal = self.proposal(at)
         data = {
@@ -67,6 +76,12 @@ class _Proposed(_OfProposal):
     """A proposal; who makes it approves it."""
 
     said: ClassVar[str] = "treasury:admin-proposal-created"
+
+    def call_admins(self, at: Step, priority: Priority, proposer: str, what: str, data: Data) -> Iterator[Notice]:
+        """Those whose approval it may need: to propose is to approve."""
+        asked = f"{short(proposer)} proposes {what}: proposal {self.proposal_id} waits for your approval."
+        others = (address for address in admins(at) if address != proposer)
+        yield from self.notify("admin_action_required", priority, "Your approval is needed", asked, data, *others)
 
     def fold_proposal(self, at: Step, made: Proposal) -> None:
         known = self.proposal(at)  # a stub, where an approval was heard first
@@ -119,6 +134,19 @@ class TreasuryWithdrawalProposed(_Proposed):
         )
         self.fold_proposal(at, made)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {
+            "proposalId": text(self.proposal_id),
+            "amount": text(self.amount),
+            "recipient": self.recipient,
+            "proposer": self.proposer,
+            "expiresAt": text(self.expires_at),
+        }
+        what = f"to pay {sbtc(self.amount)} to {short(self.recipient)}"
+        yield from self.call_admins(at, "urgent", self.proposer, what, data)
+        mine = f"You propose {what}: proposal {self.proposal_id}."
+        yield from self.notify("withdrawal_proposed", "normal", "Withdrawal proposed", mine, data, self.proposer)
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryAddAdminProposed(_Proposed):
@@ -139,6 +167,11 @@ class TreasuryAddAdminProposed(_Proposed):
         )
         self.fold_proposal(at, made)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"proposalId": text(self.proposal_id), "targetAdmin": self.new_admin, "proposer": self.proposer}
+        what = f"{short(self.new_admin)} as an admin of the treasury"
+        yield from self.call_admins(at, "high", self.proposer, what, data)
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryRemoveAdminProposed(_Proposed):
@@ -158,6 +191,11 @@ class TreasuryRemoveAdminProposed(_Proposed):
             expires_at_block=expires,
         )
         self.fold_proposal(at, made)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"proposalId": text(self.proposal_id), "targetAdmin": self.target_admin, "proposer": self.proposer}
+        what = f"to remove {short(self.target_admin)} from the treasury's admins"
+        yield from self.call_admins(at, "high", self.proposer, what, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +240,21 @@ class TreasuryWithdrawalApproved(_Approved):
 
     def required_by(self, at: Step) -> int:
         return self.required
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        number = self.proposal_id
+        data = {
+            "proposalId": text(number),
+            "approver": self.approver,
+            "approvalCount": text(self.total_approvals),
+            "required": text(self.required),
+        }
+        kind, count = "withdrawal_approved", f"{self.total_approvals} of {self.required} approvals"
+        mine = f"You approved proposal {number}, which has {count}."
+        yield from self.notify(kind, "normal", "Withdrawal approved", mine, data, self.approver)
+        if self.makes_ready(self.total_approvals, self.required):
+            ready = f"Your proposal {number} has {count}."
+            yield from self.notify(kind, "high", "Your proposal is approved", ready, data, self.proposal(at).proposer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +338,17 @@ class TreasuryWithdrawalExecuted(_Executed):
         yield from self.tell(name, data, recipient=self.recipient)
         yield from self.tell_admins(at, name, data, self.proposal(at).proposer)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {
+            "proposalId": text(self.proposal_id),
+            "amount": text(self.amount),
+            "recipient": self.recipient,
+        }
+        paid = f"The treasury paid {sbtc(self.amount)} to {short(self.recipient)} by proposal {self.proposal_id}."
+        mine = f"The treasury paid you {sbtc(self.amount)} by proposal {self.proposal_id}."
+        yield from self.notify("withdrawal_executed", "high", "Withdrawal executed", paid, data, *admins(at))
+        yield from self.notify("treasury_withdrawal", "normal", "Treasury withdrawal", mine, data, self.recipient)
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryAdminProposalExecuted(_Executed):
@@ -342,6 +406,15 @@ class TreasuryAdminProposalExecuted(_Executed):
         yield self.say(ROOM, f"treasury:{changed}", admin, type=changed)
         yield from self.tell(f"treasury:{changed}", admin, type=changed, target=self.target_admin)
         yield from self.tell_admins(at, name, data, self.proposal(at).proposer)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"proposalId": text(self.proposal_id), "targetAdmin": self.target_admin}
+        kind = "admin_added" if self.adds else "admin_removed"
+        title = "Treasury admin added" if self.adds else "Treasury admin removed"
+        change = "an admin of the treasury" if self.adds else "no longer an admin of the treasury"
+        others = (address for address in admins(at) if address != self.target_admin)
+        yield from self.notify(kind, "high", title, f"You are {change}.", data, self.target_admin)
+        yield from self.notify(kind, "normal", title, f"{short(self.target_admin)} is {change}.", data, *others)
 
 
 def approved(approvers: tuple[str, ...], approver: str) -> tuple[str, ...]:

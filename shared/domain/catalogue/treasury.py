@@ -9,6 +9,7 @@ from typing import ClassVar
 from shared.domain.catalogue.pairs import SaleFee, cancellation_paying, sale_paying
 from shared.domain.entry import Emission
 from shared.domain.event import Data, Event, Party, Uint
+from shared.domain.notice import Link, Notice, sbtc, short
 from shared.domain.rooms import TREASURY as ROOM
 from shared.domain.rooms import user_room
 from shared.domain.rows import (
@@ -35,9 +36,13 @@ class TreasuryEvent(Event):
     def aggregates(self) -> frozenset[str]:
         return frozenset({TREASURY})
 
+    @property
+    def link(self) -> Link:
+        return Link("/dashboard/treasury", "View treasury")
+
     def tell_admins(self, at: Step, name: str, data: Data, proposer: str | None = None) -> Iterator[Emission]:
         """The same to every active admin, ascending."""
-        for address in sorted(admin.address for admin in at.all(TreasuryAdmin) if admin.active):
+        for address in admins(at):
             role = "proposer" if address == proposer else "admin"
             yield self.say(user_room(address), name, data, role=role)
 
@@ -46,6 +51,11 @@ class TreasuryEvent(Event):
         change = balance_change(at.told.one(TreasuryState), at.one(TreasuryState), reason)
         if change:
             yield self.say(ROOM, "treasury:balance-updated", change)
+
+
+def admins(at: Step) -> list[str]:
+    """The active admins, ascending."""
+    return sorted(admin.address for admin in at.all(TreasuryAdmin) if admin.active)
 
 
 def balance_change(before: TreasuryState, after: TreasuryState, reason: str) -> dict[str, str] | None:
@@ -186,6 +196,13 @@ class TreasuryWithdrawal(_Payout):
     name: ClassVar[str] = "treasury-withdrawal"
     kind: ClassVar[str] = "withdrawal"
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"amount": text(self.amount), "recipient": self.recipient}
+        kind, title, paid = "treasury_withdrawal", "Treasury withdrawal", sbtc(self.amount)
+        out = f"You paid {paid} from the treasury to {short(self.recipient)}."
+        yield from self.notify(kind, "normal", title, out, data, self.admin)
+        yield from self.notify(kind, "normal", title, f"The treasury paid you {paid}.", data, self.recipient)
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryDistribution(_Payout):
@@ -205,6 +222,11 @@ class TreasuryDistribution(_Payout):
         so_far = at.get(RecipientTotal, self.recipient)
         assert so_far is not None
         return {**_Payout.data(self, at), "recipientTotal": text(so_far.total)}
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        data = {"amount": text(self.amount), "recipient": self.recipient}
+        paid = f"The treasury distributed {sbtc(self.amount)} to you."
+        yield from self.notify("treasury_distribution", "normal", "Treasury distribution", paid, data, self.recipient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +265,10 @@ class _AdminTransfer(TreasuryEvent):
         yield from self.tell("treasury:admin-transfer", data, **parties)
         yield from self.tell_admins(at, "treasury:admin-transfer", data)
 
+    def hand_over(self, at: Step, message: str, data: Data, *parties: str | None) -> Iterator[Notice]:
+        title = "Treasury admin transfer"
+        yield from self.notify("admin_transfer", "urgent", title, message, data, *parties, *admins(at))
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryAdminTransferProposed(_AdminTransfer):
@@ -257,6 +283,11 @@ class TreasuryAdminTransferProposed(_AdminTransfer):
     def emissions(self, at: Step) -> Iterator[Emission]:
         data = {"currentAdmin": self.current_admin, "newAdmin": self.proposed_admin}
         yield from self.told(at, data, current_admin=self.current_admin, new_admin=self.proposed_admin)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        old, new = self.current_admin, self.proposed_admin
+        said = f"{short(old)} offers the treasury's admin rights to {short(new)}."
+        yield from self.hand_over(at, said, {"currentAdmin": old, "newAdmin": new}, old, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +304,11 @@ class TreasuryAdminTransferCompleted(_AdminTransfer):
         data = {"oldAdmin": self.old_admin, "newAdmin": self.new_admin}
         yield from self.told(at, data, old_admin=self.old_admin, new_admin=self.new_admin)
 
+    def notices(self, at: Step) -> Iterator[Notice]:
+        old, new = self.old_admin, self.new_admin
+        said = f"{short(new)} took the treasury's admin rights over from {short(old)}."
+        yield from self.hand_over(at, said, {"oldAdmin": old, "newAdmin": new}, old, new)
+
 
 @dataclass(frozen=True, slots=True)
 class TreasuryAdminTransferCancelled(_AdminTransfer):
@@ -287,3 +323,9 @@ class TreasuryAdminTransferCancelled(_AdminTransfer):
         dropped = at.prior.one(TreasuryState).pending_admin
         data = {"cancelledBy": self.cancelled_by, "newAdmin": dropped}
         yield from self.told(at, data, current_admin=self.cancelled_by, new_admin=dropped)
+
+    def notices(self, at: Step) -> Iterator[Notice]:
+        old, dropped = self.cancelled_by, at.prior.one(TreasuryState).pending_admin
+        to = f" to {short(dropped)}" if dropped else ""
+        said = f"{short(old)} took back the offer of the treasury's admin rights{to}."
+        yield from self.hand_over(at, said, {"cancelledBy": old, "newAdmin": dropped}, old, dropped)

@@ -18,6 +18,7 @@ from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front, Handshake, Refusal
 from fanout.history import History
 from fanout.manager import RedisStreamManager
+from fanout.notifications import Notifications
 from fanout.ring import Ring
 from fanout.sessions import Sessions
 from fanout.signin import SignIn
@@ -139,7 +140,13 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         for name, part in parts.items():
             spawn(part, name=name)
         app = web_app(
-            server, Snapshots(database), settings, check, accepting, SignIn(settings, redis, tokens, sockets.log_out)
+            server,
+            Snapshots(database),
+            settings,
+            check,
+            accepting,
+            SignIn(settings, redis, tokens, sockets.log_out),
+            Notifications(database, tokens),
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()

@@ -14,7 +14,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from fanout.address import client_address
-from fanout.snapshots import refusal
+from fanout.answers import answer, read_body, refusal
 from fanout.tokens import COOKIE, BadToken, Token, Tokens, token_of
 from fanout.wallet import MESSAGE_MAX, PURPOSES, SINGLE_SIG, Challenge, Purpose, nonce_of, signed_by
 from shared.domain.clarity import is_principal, parse_address
@@ -26,7 +26,6 @@ log = logging.getLogger("fanout.signin")
 
 CHALLENGE_S: Final = 300
 A_MINUTE: Final = 10  # challenges of one client; each node counts for itself
-BODY_MAX: Final = 8192
 COUNTED_MAX: Final = 100_000  # clients that are counted within a minute
 
 # KEYS[1] challenge; ARGV[1] what was signed. Deletes it and says 1 where it is still that one: of two tries one wins.
@@ -97,7 +96,7 @@ class SignIn:
         )
         kept = encode({"message": challenge.text(), "address": address, "type": kind})
         await self._redis.set(self._key(challenge.nonce), kept, ex=CHALLENGE_S)
-        return _json({"success": True, "challenge": challenge.text(), "expiresAt": challenge.expires_at, "type": kind})
+        return answer({"success": True, "challenge": challenge.text(), "expiresAt": challenge.expires_at, "type": kind})
 
     def _domain(self, request: web.Request) -> str:
         """The host of the page that asks; its Origin was found allowed before this."""
@@ -116,19 +115,19 @@ class SignIn:
     # -- its signature
 
     async def _verify(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await read_body(request)
         try:
             signed = msgspec.json.decode(body, type=Signed)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refusal(400, "BAD_REQUEST", f"the body is not what a wallet signs: {error}")
         kind = await self._proven(signed)
         if kind is None:
-            return _json(_UNVERIFIED, status=401)
-        answer: dict[str, object] = {"success": True, "verified": True, "address": signed.address}
+            return answer(_UNVERIFIED, status=401)
+        proven: dict[str, object] = {"success": True, "verified": True, "address": signed.address}
         if kind == "payment":
-            return _json(answer)
+            return answer(proven)
         encoded, token = self._tokens.issue(signed.address)
-        response = _json(answer | {"token": encoded, "expiresAt": int(token.expires_at)})
+        response = answer(proven | {"token": encoded, "expiresAt": int(token.expires_at)})
         response.set_cookie(
             COOKIE,
             encoded,
@@ -167,7 +166,7 @@ class SignIn:
         else:
             await self._tokens.revoke(token)
             await self._on_logout(token.jti)
-            response = _json({"success": True})
+            response = answer({"success": True})
         response.del_cookie(COOKIE, path="/", httponly=True, secure=True, samesite="Lax")
         return response
 
@@ -177,19 +176,3 @@ _UNVERIFIED: Final = {
     "verified": False,
     "error": {"code": "UNAUTHENTICATED", "message": "the signature does not prove the address"},
 }
-
-
-async def _body(request: web.Request) -> bytes:
-    """The body; refused where it is longer than a signature can be."""
-    if (request.content_length or 0) > BODY_MAX:
-        raise web.HTTPRequestEntityTooLarge(BODY_MAX, request.content_length or 0)
-    body = b""
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > BODY_MAX:
-            raise web.HTTPRequestEntityTooLarge(BODY_MAX, len(body))
-    return body
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=encode(body), content_type="application/json")

@@ -12,7 +12,7 @@ from functools import partial
 
 from aiohttp import web
 
-from fanout.openapi import document
+from fanout.answers import refusal
 from fanout.query import BadQuery, Query
 from fanout.routes import ROUTES, Moment, NotBegun, NotThere, Page, Route
 from shared import outbox
@@ -30,10 +30,7 @@ class Snapshots:
 
     def routes(self) -> list[web.RouteDef]:
         """GET routes; a trailing slash is the same path."""
-        return [
-            web.get("/api/openapi.json{slash:/?}", partial(_document, encode(document(ROUTES)))),
-            *(web.get(_pattern(route), partial(self._answer, route)) for route in ROUTES),
-        ]
+        return [web.get(_pattern(route), partial(self._answer, route)) for route in ROUTES]
 
     async def _answer(self, route: Route, request: web.Request) -> web.Response:
         in_path = [(it.name, request.match_info[it.name]) for it in route.parameters if it.in_path]
@@ -41,34 +38,41 @@ class Snapshots:
             query = Query(route.parameters, [*in_path, *request.query.items()])
         except BadQuery as bad:
             return refusal(400, "BAD_REQUEST", str(bad))
-        async with self._moment() as now:
+        async with moment(self._database) as now:
             try:
                 found = await route.read(now, query)
             except NotThere as missing:
                 return refusal(404, "NOT_FOUND", str(missing), asOf=str(now.cursor))
             except NotBegun as error:
                 raise web.HTTPServiceUnavailable(reason="ingest has not begun with this database yet") from error
-        body: dict[str, object] = {"asOf": str(now.cursor), "tip": {"blockHeight": now.height, "timestamp": now.time}}
+        body = stand(now)
         if isinstance(found, Page):
             body |= {"data": found.data, "next": found.following}
         else:
             body["data"] = found
         return _unless_known(request, f"{now.cursor}:{now.height}", body)
 
-    @asynccontextmanager
-    async def _moment(self) -> AsyncIterator[Moment]:
-        try:
-            async with (
-                borrowed(self._database, ANSWER_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                head = await outbox.head(connection)
-                tip = await connection.fetchrow("SELECT height, time FROM chain_tip")
-                yield Moment(connection, head.cursor, tip["height"] if tip else 0, tip["time"] if tip else None)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            raise web.HTTPServiceUnavailable(reason="the database does not answer") from error
+
+@asynccontextmanager
+async def moment(database: Pool) -> AsyncIterator[Moment]:
+    """A transaction in which everything is as of one moment."""
+    try:
+        async with (
+            borrowed(database, ANSWER_S) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            head = await outbox.head(connection)
+            tip = await connection.fetchrow("SELECT height, time FROM chain_tip")
+            yield Moment(connection, head.cursor, tip["height"] if tip else 0, tip["time"] if tip else None)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        raise web.HTTPServiceUnavailable(reason="the database does not answer") from error
+
+
+def stand(now: Moment) -> dict[str, object]:
+    """How a snapshot begins: as of when it is true."""
+    return {"asOf": str(now.cursor), "tip": {"blockHeight": now.height, "timestamp": now.time}}
 
 
 def _pattern(route: Route) -> str:
@@ -76,18 +80,8 @@ def _pattern(route: Route) -> str:
     return route.path.replace("}", ":[^/]+}") + "{slash:/?}"
 
 
-async def _document(body: bytes, request: web.Request) -> web.Response:
-    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-cache"})
-
-
 def _unless_known(request: web.Request, tag: str, body: Mapping[str, object]) -> web.Response:
     headers = {"ETag": f'W/"{tag}"', "Cache-Control": "no-cache"}
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=encode(body), content_type="application/json", headers=headers)
-
-
-def refusal(status: int, code: str, message: str, **more: str) -> web.Response:
-    """The body of every refusal."""
-    body = {"success": False, "error": {"code": code, "message": message}, **more}
-    return web.Response(status=status, body=encode(body), content_type="application/json")

@@ -9,8 +9,12 @@ from typing import Final
 from aiohttp import web
 
 from fanout.address import client_address
+from fanout.answers import refusal
+from fanout.notifications import OPERATIONS, Notifications
+from fanout.openapi import document
+from fanout.routes import ROUTES
 from fanout.signin import SignIn
-from fanout.snapshots import Snapshots, refusal
+from fanout.snapshots import Snapshots
 from fanout.tokens import token_of
 from fanout.upstream import Server
 from shared.settings import FanoutSettings
@@ -39,6 +43,7 @@ def web_app(
     check: Check,
     accepting: Callable[[], bool],
     signin: SignIn | None = None,
+    notifications: Notifications | None = None,
 ) -> web.Application:
     """All routes of fanout.
 
@@ -68,6 +73,11 @@ def web_app(
             response.headers["Access-Control-Expose-Headers"] = "ETag"
             response.headers["Vary"] = "Origin"
         return response
+
+    described = encode(document(ROUTES, OPERATIONS))
+
+    async def openapi(request: web.Request) -> web.Response:
+        return web.Response(body=described, content_type="application/json", headers={"Cache-Control": "no-cache"})
 
     async def engine(request: web.Request) -> web.StreamResponse:
         if "sid" not in request.query and not accepting():
@@ -104,8 +114,10 @@ def web_app(
             web.get("/health{slash:/?}", healthz),
             web.get("/readyz{slash:/?}", readyz),
             web.get("/metrics{slash:/?}", metrics),
+            web.get("/api/openapi.json{slash:/?}", openapi),
             *snapshots.routes(),
             *(signin.routes() if signin else ()),
+            *(notifications.routes() if notifications else ()),
         ]
     )
     if settings.page:

@@ -117,7 +117,7 @@ class NotificationView(TypedDict):
     status: Status
     title: str
     message: str
-    data: dict[str, object]
+    data: dict[str, str | int | None]
     actionUrl: str | None
     actionText: str | None
     eventId: str

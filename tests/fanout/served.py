@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 from aiohttp.test_utils import TestServer
+from redis.asyncio import Redis
 
+from fanout.notifications import Notifications
 from fanout.snapshots import Snapshots
+from fanout.tokens import Tokens
 from fanout.upstream import Server
 from fanout.web import web_app
 from ingest.projections import begin
@@ -72,14 +75,18 @@ async def hold(database: Pool, *rows: AnyRow, tip: int = 60) -> None:
 
 
 @asynccontextmanager
-async def serving(database: Pool, environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a node's routes, which are served in this process."""
+async def serving(
+    database: Pool, environment: dict[str, str], redis: Redis | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a node's routes, which are served in this process; with Redis those that need a token too."""
 
     async def check() -> dict[str, str]:
         return {}
 
     server = Server(async_mode="aiohttp", namespaces=["/"])
-    app = web_app(server, Snapshots(database), fanout_settings(environment), check, lambda: True)
+    settings = fanout_settings(environment)
+    personal = Notifications(database, Tokens(settings, redis)) if redis else None
+    app = web_app(server, Snapshots(database), settings, check, lambda: True, notifications=personal)
     async with TestServer(app) as site, httpx.AsyncClient(base_url=str(site.make_url("/"))) as client:
         yield client
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from fanout.notifications import OPERATIONS
 from fanout.routes import ROUTES
 from shared import outbox
 from shared.database import Pool, open_database
@@ -154,4 +155,5 @@ async def test_without_its_database_a_node_says_so(environment: dict[str, str]) 
 async def test_the_document_is_served(http: httpx.AsyncClient) -> None:
     answer = await http.get("/api/openapi.json")
     assert "application/json" == answer.headers["content-type"].partition(";")[0]
-    assert {route.path for route in ROUTES} == set(msgspec.json.decode(answer.content)["paths"])
+    served = {it.path for it in (*ROUTES, *OPERATIONS)}
+    assert served == set(msgspec.json.decode(answer.content)["paths"])

@@ -321,9 +321,9 @@ class _Work:
                 self._tip, self._tip_moved = (block.ref.height - 1, None, None), True
         outcome.reverted += len(gone)
         outcome.results += [(_label(it), "reverted") for it in gone]
-        touched = {name for stored in gone for name in stored.aggregates}
-        if not touched:
+        if not gone:
             return
+        touched = {name for stored in gone for name in stored.aggregates}
         with self._rows.unit() as unit:
             unit.step()
             await self._fold_anew(touched, unit)
@@ -332,10 +332,9 @@ class _Work:
             for stored in gone:
                 told = heard.get(stored.place.event_id, ())
                 cause = Cause(stored.place, stored.name, "rollback", reapplied=False)
-                if stored.event:
-                    said = reverted(stored.event, stored.place, told, after)
-                    retracted = self._notifications.retract(stored.place.event_id)
-                    self._say(((cause, emission) for emission in chain(said, retracted)), incoming.at)
+                said = reverted(stored.event, stored.place, told, after) if stored.event else ()
+                retracted = self._notifications.retract(stored.place.event_id)
+                self._say(((cause, emission) for emission in chain(said, retracted)), incoming.at)
             earliest = {name: it for it in gone for name in it.aggregates}  # descending: the last wins
             self._say(
                 (

@@ -741,7 +741,7 @@ async def test_a_defect_of_ours_falls_on_its_own_delivery_alone(ingest: httpx.As
     assert (500, "UNAVAILABLE") == refusal(answers[3])
     assert [10, 11, 12, *range(14, 20)] == [row.stream_id for row in await rows(database, tables.streams)]
     assert 9 == len(await rows(database, tables.chain_events))
-    assert 27 == len(await rows(database, tables.outbox))
+    assert 45 == len(await rows(database, tables.outbox))
 
 
 async def test_both_names_of_the_liveness_route_answer_with_and_without_a_slash(ingest: httpx.AsyncClient) -> None:

@@ -14,6 +14,8 @@ from ingest.rebuild import rebuild
 from ingest.record import Incoming, record
 from shared import tables
 from shared.database import Pool
+from shared.domain.catalogue.core import StreamCreated
+from shared.domain.event import Misfit
 from shared.domain.notice import TYPES
 from shared.settings import DEPLOYER
 from tests.builders import (
@@ -439,6 +441,19 @@ async def test_they_are_retracted_even_when_the_outbox_has_forgotten_what_was_sa
         await connection.execute("DELETE FROM outbox WHERE seq = 1")
     await tell(database, a_delivery().rolls_back(DRAWN, CREATED))
     assert ["retracted", "retracted"] == [it.status for it in await held(database)]
+
+
+async def test_they_are_retracted_even_when_the_catalogue_reads_their_event_no_longer(
+    database: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(database, a_delivery().applies(CREATED))
+
+    def read(value: object) -> StreamCreated:
+        raise Misfit("is more strict now")
+
+    monkeypatch.setattr(StreamCreated, "read", read)
+    await tell(database, a_delivery().rolls_back(CREATED))
+    assert (["retracted"], (0, 0)) == ([it.status for it in await held(database)], await unread(database))
 
 
 # -- a rebuild

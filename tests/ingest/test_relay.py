@@ -121,7 +121,7 @@ async def test_a_feed_older_than_all_that_is_kept_begins_anew(
         await connection.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
         await connection.execute("UPDATE outbox SET created_at = created_at - interval '91 days' WHERE seq <= 5")
         await connection.execute("ALTER TABLE outbox ENABLE TRIGGER ALL")
-    assert 15 == await delete_expired(database, 90)
+    assert 25 == await delete_expired(database, 90)
     await Relay(database, redis, prefix, keep=100).publish()
     assert [6] == [entry.seq for entry in await (await feed_of(database, redis, prefix)).read(after=0)]
 

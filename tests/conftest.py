@@ -88,6 +88,9 @@ async def recorder(database: Pool, ingest_config: IngestSettings) -> AsyncIterat
     """A recorder at work in this process."""
     found = Recorder(database, ingest_config.contracts, "testnet", ingest_config.store_wait_s, lambda head: None)
     task = asyncio.create_task(found.run())
+    async with asyncio.timeout(20):
+        while not await database.fetchval("SELECT count(*) FROM deployment"):  # what it writes when it begins
+            await asyncio.sleep(0.01)
     yield found
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

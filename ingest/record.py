@@ -245,20 +245,19 @@ class _Work:
         if not known:
             return
         transaction = [happened for it in whole if (happened := it.happened)]
-        ends = {name: self._folded.get(name) for it in known for name in it.aggregates}
         behind = {
             name
             for it in known
             for name in it.aggregates
             # two transactions may have one place: of two forks, while the one is not rolled back yet
-            if (end := ends[name]) is not None and end[:2] >= it.place.position[:2]
+            if (end := self._folded.get(name)) is not None and end[:2] >= it.place.position[:2]
         }
         if len(whole) > len(known):  # told in parts: what its events say of each other may have changed
             behind = {name for it in whole for name in it.aggregates}
         ids = {it.place.event_id for it in known}
         with self._rows.unit() as unit:
             unit.step()
-            steps = await self._fold_anew(behind, unit, ids)
+            steps, ends = await self._fold_anew(behind, unit, ids)
             fresh = frozenset(name for it in known for name in it.aggregates) - behind
             for it in known:
                 if mine := it.aggregates & fresh:
@@ -279,10 +278,13 @@ class _Work:
         unit: Unit,
         steps: Mapping[str, int],
         behind: set[str],
-        ends: Mapping[str, Position | None],
+        ends: Mapping[str, Order],
         at: int,
     ) -> None:
-        """One entry an event. What a listing became without a print is said with the stream's last event."""
+        """One entry an event. What a listing became without a print is said with the stream's last event.
+
+        ``ends`` has, of what was folded anew, the last place that had been folded before.
+        """
         begin, end = unit.after(-1), View(self._rows, {})
         told = begin
         said: list[_Said] = []
@@ -291,7 +293,7 @@ class _Work:
             number = steps[it.place.event_id]
             now = end if it.aggregates & behind else unit.after(number)
             step = Step(it.place, now, unit.after(number - 1), told, end, transaction)
-            late = any(last is not None and last > it.place.position for last in map(ends.get, it.aggregates))
+            late = any(name in ends and ends[name] > it.order for name in it.aggregates)
             cause = Cause(it.place, it.name, "apply", reapplied=it.trace in self._reverted, late=late)
             emissions = list(_once(it.event.emissions(step)))
             said.append(_Said(cause, it.aggregates, emissions, list(it.event.notices(step))))
@@ -359,13 +361,17 @@ class _Work:
 
     # -- fold
 
-    async def _fold_anew(self, names: Collection[str], unit: Unit, watched: Collection[str] = ()) -> dict[str, int]:
+    async def _fold_anew(
+        self, names: Collection[str], unit: Unit, watched: Collection[str] = ()
+    ) -> tuple[dict[str, int], dict[str, Order]]:
         """Fold aggregates from genesis: from the canonical events of the database and of the blocks at hand.
 
-        Returns the number of the step that each watched event took.
+        Returns the number of the step that each watched event took, and the place of each aggregate's last other one.
         """
+        steps: dict[str, int] = {}
+        ends: dict[str, Order] = {}
         if not names:
-            return {}
+            return steps, ends
         aggregates = frozenset(names)
         self._rows.load(await projections.load(self._connection, aggregates, history=True))
         past = await self._select(_OF_AGGREGATES, list(self._blocks), list(aggregates))
@@ -374,7 +380,6 @@ class _Work:
         for name in aggregates:
             self._folded.pop(name, None)
         self._refolded |= aggregates
-        steps: dict[str, int] = {}
         apart = False
         for place, event in fold_anew(self._rows, canonical, aggregates):
             if apart or place.event_id in watched:
@@ -383,7 +388,9 @@ class _Work:
                 steps[place.event_id] = number
             for name in event.aggregates & aggregates:
                 self._folded[name] = place.position
-        return steps
+                if not apart:
+                    ends[name] = in_order(place)
+        return steps, ends
 
     # -- what is at hand
 

@@ -181,4 +181,23 @@ async def test_two_forks_with_a_transaction_at_the_same_place_fold_the_same_in_w
             await transaction.rollback()
 
 
+async def test_of_two_forks_at_one_place_the_later_told_is_late_if_it_folds_first(database: Pool) -> None:
+    """Who heard the one that folds last must not take the other for the newer: also between equal places."""
+    forks = [block(8, tx(*created(1, who)), fork=who) for who in (ALICE, CAROL)]
+    late = set()
+    for order in (forks, forks[::-1]):
+        async with database.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            both = a_delivery()
+            for it in order:
+                both = both.applies(it)
+            await hold(connection, [Telling(both, "v1", shares=False)])
+            said = await connection.fetch("SELECT payload #>> '{meta,late}' FROM outbox ORDER BY seq")
+            assert said[0][0] == "false"
+            late.add(said[-1][0])
+            await transaction.rollback()
+    assert late == {"true", "false"}
+
+
 SOLD: Final[dict[str, int | str]] = {"stream_id": 1, "buyer": DAVE, "seller": ALICE, "price": 900, "sale_id": 1}

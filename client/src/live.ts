@@ -1,0 +1,181 @@
+/** Stores that hooks share: lists that grow with what is heard, and snapshots that stay current. */
+import type { EmissionName, Emissions } from "./catalogue.js";
+import { isAfter, readCursor, type Cursor } from "./cursor.js";
+import type { Heard, Realtime } from "./connection.js";
+import { Store, type Stop } from "./store.js";
+
+type AnyEmission = Emissions[EmissionName];
+
+/** A value folded from the emissions of one room, from nothing. */
+export class Folded<T> extends Store<T> {
+  constructor(
+    readonly realtime: Realtime,
+    readonly room: string | ((room: string) => boolean),
+    readonly empty: T,
+    readonly fold: (known: T, emission: AnyEmission, heard: Heard) => T,
+  ) {
+    super(empty);
+  }
+
+  start(): Stop {
+    const { room } = this;
+    const ours = typeof room === "string" ? (it: string) => it === room : room;
+    const ends = [
+      this.realtime.retain(),
+      this.realtime.subscribe("*", (emission, heard) => {
+        if (ours(emission.meta.room)) this.set(this.fold(this.get(), emission, heard));
+      }),
+    ];
+    if (typeof room === "string") {
+      void this.realtime.join(room);
+      ends.push(() => this.realtime.leave(room));
+    }
+    return () => ends.forEach((end) => end());
+  }
+}
+
+/** A snapshot, kept current; `isStale` while the connection is away or the snapshot is on its way. */
+export interface Live<T> {
+  data: T | null;
+  isLoading: boolean;
+  isStale: boolean;
+  error: Error | null;
+}
+
+/** What GET of a snapshot answers, as far as it matters here. */
+export interface Answer {
+  asOf: string;
+  tip: { blockHeight: number };
+}
+
+export interface Source<T> {
+  rooms: readonly string[];
+  /** Reads the whole value; several requests use the first `asOf`. */
+  read(): Promise<{ asOf: string; tip: { blockHeight: number }; data: T } | null>;
+  /** The value after an emission; `refetch` where an emission does not tell all of what it changed. */
+  fold(known: T, emission: AnyEmission, heard: Heard): T | "refetch";
+}
+
+const RETRY_MS = 2_000;
+const POLL_MS = 30_000;
+const SOON_MS = 150;
+
+/**
+ * A snapshot and what came after it, at one cursor.
+ *
+ * What is heard while the snapshot is on its way waits, and of that only what is newer than it counts. A room that was
+ * not joined yet is joined from the snapshot on, so nothing falls between.
+ */
+export class Snapshot<T> extends Store<Live<T>> {
+  #at: Cursor | null = null;
+  #waiting: [AnyEmission, Heard][] | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #poll: ReturnType<typeof setInterval> | undefined;
+  #run = 0;
+
+  constructor(
+    readonly realtime: Realtime,
+    readonly source: Source<T>,
+  ) {
+    super({ data: null, isLoading: true, isStale: true, error: null });
+  }
+
+  start(): Stop {
+    const { realtime, source } = this;
+    const run = ++this.#run;
+    const joined: string[] = [];
+    const ends = [
+      realtime.retain(),
+      realtime.subscribe("*", (emission, heard) => {
+        if (source.rooms.includes(emission.meta.room)) this.#hear(emission, heard);
+      }),
+      realtime.onResync((room) => {
+        if (room === null || source.rooms.includes(room)) this.#refetch(0);
+      }),
+      realtime.status.watch(() => this.#stale()),
+    ];
+    void this.#load(run, joined);
+    // the tip moves with every block, an emission comes only with an event; and while not live nothing comes at all
+    this.#poll = setInterval(() => this.#refetch(0), POLL_MS);
+    return () => {
+      this.#run++;
+      clearTimeout(this.#timer);
+      clearInterval(this.#poll);
+      ends.forEach((end) => end());
+      joined.forEach((room) => realtime.leave(room));
+    };
+  }
+
+  async #load(run: number, joined: string[]): Promise<void> {
+    const { realtime, source } = this;
+    this.#waiting ??= [];
+    try {
+      const seen = source.rooms.map((room) => realtime.seen(room));
+      const found = await source.read();
+      if (run !== this.#run) return;
+      const at = readCursor(found?.asOf);
+      const behind = at && seen.some((it) => it && isAfter(it, at.offset));
+      if (behind) return this.#refetch(SOON_MS); // a node behind the one that we hear: its snapshot misses what we heard
+      if (found) realtime.noteTip(found.tip.blockHeight);
+      let data: T | null = found ? found.data : null;
+      this.#at = at;
+      const waiting = this.#waiting ?? [];
+      this.#waiting = null;
+      let again = false;
+      for (const [emission, heard] of waiting) {
+        if (data === null || !this.#isNews(emission)) continue;
+        const next = source.fold(data, emission, heard);
+        if (next === "refetch") again = true;
+        else data = next as T;
+      }
+      this.set({ data, isLoading: false, isStale: !realtime.isConnected, error: null });
+      for (const room of source.rooms) {
+        if (joined.includes(room)) continue;
+        joined.push(room);
+        void realtime.join(room, found?.asOf).then(() => run === this.#run && this.#stale());
+      }
+      if (again) this.#refetch(SOON_MS);
+    } catch (error) {
+      if (run !== this.#run) return;
+      this.set({ ...this.get(), isLoading: false, isStale: true, error: asError(error) });
+      this.#refetch(RETRY_MS * (0.5 + Math.random()));
+    }
+    this.#joined = joined;
+  }
+
+  #joined: string[] = [];
+
+  #hear(emission: AnyEmission, heard: Heard): void {
+    if (this.#waiting) this.#waiting.push([emission, heard]);
+    const { data } = this.get();
+    if (data === null) {
+      if (!this.#waiting) this.#refetch(SOON_MS); // what did not exist may do now
+      return;
+    }
+    if (!this.#isNews(emission)) return;
+    const next = this.source.fold(data, emission, heard);
+    if (next === "refetch") this.#refetch(SOON_MS);
+    else this.set({ ...this.get(), data: next as T });
+  }
+
+  #isNews(emission: AnyEmission): boolean {
+    const [seq, n] = emission.meta.offset.split("-");
+    return !this.#at || isAfter([BigInt(seq!), Number(n)], this.#at.offset);
+  }
+
+  /** Fetches once for many reasons. */
+  #refetch(after: number): void {
+    const run = this.#run;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => run === this.#run && void this.#load(run, this.#joined), after);
+  }
+
+  #stale(): void {
+    const live = this.get();
+    if (!live.isLoading) this.set({ ...live, isStale: !this.realtime.isConnected || live.error !== null });
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

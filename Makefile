@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 PACKAGES := client/node_modules/.installed
 PAGE := fanout/page/socket.io.js
 PEERS := bench/peers/node_modules/.installed
-LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --no-strip-extras --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade -o
 # npm and node of the wheel come first; the machine's own are taken where the wheel has none
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"

@@ -1,4 +1,4 @@
-"""The TypeScript package: its types hold, and it stays small."""
+"""The TypeScript package: its types hold, its laws hold, and it stays small."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def run(*command: str) -> str:
 
 def test_the_package_is_sound_under_the_strict_compiler() -> None:
     run("node", "node_modules/typescript/bin/tsc", "-p", "tsconfig.json")
+
+
+def test_its_own_tests_pass() -> None:
+    run("node", "node_modules/vitest/vitest.mjs", "run")
 
 
 def test_core_and_react_entry_fit_the_budget() -> None:

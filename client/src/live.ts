@@ -72,6 +72,9 @@ export class Snapshot<T> extends Store<Live<T>> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #poll: ReturnType<typeof setInterval> | undefined;
   #run = 0;
+  #joined: string[] = [];
+  #loading = 0; // the run whose snapshot is on its way
+  #due = false; // another one is wanted after it
 
   constructor(
     readonly realtime: Realtime,
@@ -108,7 +111,13 @@ export class Snapshot<T> extends Store<Live<T>> {
 
   async #load(run: number, joined: string[]): Promise<void> {
     const { realtime, source } = this;
-    this.#waiting ??= [];
+    if (this.#loading === run) {
+      this.#due = true; // two at once would arrive in any order, and the older one could win
+      return;
+    }
+    this.#loading = run;
+    this.#due = false;
+    this.#waiting = [];
     try {
       const seen = source.rooms.map((room) => realtime.seen(room));
       const found = await source.read();
@@ -139,11 +148,14 @@ export class Snapshot<T> extends Store<Live<T>> {
       if (run !== this.#run) return;
       this.set({ ...this.get(), isLoading: false, isStale: true, error: asError(error) });
       this.#refetch(RETRY_MS * (0.5 + Math.random()));
+    } finally {
+      if (run === this.#run) {
+        this.#joined = joined;
+        this.#loading = 0;
+        if (this.#due) this.#refetch(0);
+      }
     }
-    this.#joined = joined;
   }
-
-  #joined: string[] = [];
 
   #hear(emission: AnyEmission, heard: Heard): void {
     if (this.#waiting) this.#waiting.push([emission, heard]);

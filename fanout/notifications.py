@@ -36,7 +36,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _DEFAULTS: Final[Mapping[str, bool]] = {channel: channel == "toast" for channel in CHANNELS}
 
 
-class NotificationList(TypedDict):
+class NotificationsAnswer(TypedDict):
     """Notifications, the newest first; ``unread`` counts all that the address has not read."""
 
     asOf: str
@@ -80,7 +80,7 @@ class SomePreferences(TypedDict, total=False):
 _PATH: Final = "/api/notifications"
 _IN_PATH: Final = Parameter("id", str, "the id of a notification", {"type": "string"}, in_path=True)
 OPERATIONS: Final = (
-    Operation("get", _PATH, "Notifications of the token's address", NotificationList, (STATUS, LIMIT, AFTER)),
+    Operation("get", _PATH, "Notifications of the token's address", NotificationsAnswer, (STATUS, LIMIT, AFTER)),
     Operation("post", f"{_PATH}/{{id}}/mark-read", "Mark one as read", Marked, (_IN_PATH,)),
     Operation("post", f"{_PATH}/{{id}}/archive", "Put one away, read or not", Marked, (_IN_PATH,)),
     Operation("post", f"{_PATH}/mark-all-read", "Mark all as read", Marked),

@@ -98,7 +98,7 @@ class Route:
     paged: bool = False
 
 
-class StreamSnapshot(TypedDict):
+class StreamDetails(TypedDict):
     """A stream and all that hangs on it; ``purchase`` is the open one."""
 
     stream: n.StreamNow
@@ -112,7 +112,7 @@ class Nfts(TypedDict):
     recipient: n.NftView | None
 
 
-class AccessSnapshot(TypedDict):
+class AccessDetails(TypedDict):
     """Who may do what."""
 
     protocol: v.ProtocolView
@@ -188,7 +188,7 @@ PROPOSALS = _Newest(r.Proposal, "proposal_id")
 FEES = _Newest(r.TreasuryFee, "block", "tx_index", "event_index", "event_id")
 
 
-async def _stream(now: Moment, query: Query) -> StreamSnapshot:
+async def _stream(now: Moment, query: Query) -> StreamDetails:
     number = query[ID]
     stream = await now.one(r.Stream, "stream_id = $1", number)
     if stream is None:
@@ -257,7 +257,7 @@ async def _fees(now: Moment, query: Query) -> Page[n.FeeTold]:
     return Page([n.fee_told(row) for row in rows], following)
 
 
-async def _access(now: Moment, query: Query) -> AccessSnapshot:
+async def _access(now: Moment, query: Query) -> AccessDetails:
     contracts = await now.all(r.AccessContract, "ORDER BY contract")
     backends = await now.all(r.MarketBackend, "ORDER BY backend")
     return {
@@ -286,7 +286,7 @@ def _list(
 
 ROUTES: Final = (
     _list("/api/streams", "Streams, by id", n.StreamNow, _streams, STREAMS, ADDRESS, ROLE, STREAM_STATUS),
-    _one("/api/streams/{id}", "One stream and all that hangs on it", StreamSnapshot, _stream, ID),
+    _one("/api/streams/{id}", "One stream and all that hangs on it", StreamDetails, _stream, ID),
     _one("/api/marketplace", "The marketplace's fee and totals", v.MarketView, _market),
     _list("/api/marketplace/listings", "Offers, by stream", n.ListingNow, _listings, LISTINGS, LISTING_STATUS, SELLER),
     _list("/api/marketplace/sales", "Sales, by id", n.SaleTold, _sales, SALES, ADDRESS, STREAM_ID),
@@ -301,5 +301,5 @@ ROUTES: Final = (
         PROPOSAL_KIND,
     ),
     _list("/api/treasury/fees", "Collected fees, by place on the chain", n.FeeTold, _fees, FEES, FEE_TYPE),
-    _one("/api/access-control", "Whether all is paused, and who may do what", AccessSnapshot, _access),
+    _one("/api/access-control", "Whether all is paused, and who may do what", AccessDetails, _access),
 )

@@ -7,17 +7,45 @@ behind it and a frame around it without ever decoding it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypedDict
 
 import msgspec
 
 from shared.domain.chain import Place
 from shared.domain.clarity import Json
 from shared.domain.entry import Emission, Offset
+from shared.domain.now import ChainFacts
 
-_FLAT = ("marketplace:", "treasury:")  # names whose data is repeated at the top level
+FLAT = ("marketplace:", "treasury:")  # names whose data is repeated at the top level
 
 encode = msgspec.json.encode
+
+
+class Origin(TypedDict):
+    """What an emission comes of; all null where nothing happened on the chain.
+
+    ``reapplied``: the same transaction's event had been rolled back before; ``late``: an event further on in the chain
+    had been told already.
+    """
+
+    event: str | None
+    contract: str | None
+    txIndex: int | None
+    eventIndex: int | None
+    reapplied: bool
+    late: bool
+
+
+class _Place(TypedDict):
+    v: Literal[1]
+    offset: str
+    id: str
+    room: str
+    op: Literal["apply", "rollback", "broadcast"]
+
+
+class Meta(Origin, _Place):
+    """Where an emission stands among all (``offset``), what it speaks of (``id``), and where it was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +62,7 @@ class Cause:
     def id(self) -> str:
         return self.place.event_id
 
-    def facts(self) -> dict[str, Json]:
+    def facts(self) -> ChainFacts:
         """The four facts of the chain that end every ``data``."""
         block = self.place.block
         return {
@@ -44,7 +72,7 @@ class Cause:
             "timestamp": block.time,
         }
 
-    def origin(self) -> dict[str, Json]:
+    def origin(self) -> Origin:
         """What ``meta`` says about where it comes from."""
         return {
             "event": self.event,
@@ -67,7 +95,7 @@ class Broadcast:
         """None."""
         return {}
 
-    def origin(self) -> dict[str, Json]:
+    def origin(self) -> Origin:
         """The keys of ``Cause``'s; nothing of the chain stands behind them."""
         return {
             "event": None,
@@ -85,10 +113,10 @@ def payload(emission: Emission, cause: Cause | Broadcast, offset: Offset) -> byt
     envelope: dict[str, object] = {"type": emission.type}
     if emission.role is not None:
         envelope["role"] = emission.role
-    if emission.name.startswith(_FLAT):
+    if emission.name.startswith(FLAT):
         envelope |= data
     envelope["data"] = data
-    envelope["meta"] = {
+    meta: Meta = {
         "v": 1,
         "offset": str(offset),
         "id": cause.id,
@@ -96,6 +124,7 @@ def payload(emission: Emission, cause: Cause | Broadcast, offset: Offset) -> byt
         "op": cause.op,
         **cause.origin(),
     }
+    envelope["meta"] = meta
     return encode(envelope)
 
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain.chain import Place
-from shared.domain.rows import Listing, Nft, Stream
+from shared.domain.rows import Listing, ListingReason, ListingStatus, Nft, Stream
 from shared.domain.views import OPEN_LISTING
 from shared.domain.workset import Rows
 
 
-def listing_status(listing: Listing, stream: Stream | None, obligation: Nft | None) -> tuple[str, str | None]:
+def listing_status(
+    listing: Listing, stream: Stream | None, obligation: Nft | None
+) -> tuple[ListingStatus, ListingReason | None]:
     """Status and reason of a listing. Pure; the first that fits decides."""
     if listing.sale_id is not None:
         return "sold", None
     if not listing.on_chain_active:
         return "cancelled", "seller"
-    if stream is not None and stream.status in ("cancelled", "completed"):
-        return "auto_cancelled", f"stream_{stream.status}"
+    if stream is not None and stream.status != "active":
+        return "auto_cancelled", "stream_cancelled" if stream.status == "cancelled" else "stream_completed"
     if obligation is not None and obligation.status == "burned":
         return "auto_cancelled", "nft_burned"
     owner = obligation.owner if obligation else None

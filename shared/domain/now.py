@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from shared.domain.rows import Listing, Nft, Proposal, Purchase, Sale, Stream, TreasuryFee, TreasuryState
+from shared.domain.rows import Listing, Nft, NftStatus, Proposal, Purchase, Sale, Stream, TreasuryFee, TreasuryState
 from shared.domain.views import (
     FeeView,
     ListingView,
@@ -50,8 +50,10 @@ class ListingNow(ListingView):
 
 
 class NftView(TypedDict):
+    """An NFT; one that is burned has no owner."""
+
     owner: str | None
-    status: str
+    status: NftStatus
 
 
 class ObligationNow(NftView):

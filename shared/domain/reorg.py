@@ -27,6 +27,7 @@ from shared.domain.rows import (
     id_of,
     stream_aggregate,
 )
+from shared.domain.schema import PauseView, Reverted, StateView, StreamGone
 from shared.domain.views import (
     StreamView,
     listing_view,
@@ -53,13 +54,13 @@ def reverted(event: Event, place: Place, told: Sequence[Told], after: View) -> I
 
     ``after`` are the rows after the whole rollback: ``state`` lets a client replace what the event had made of it.
     """
-    state: dict[str, object] = {}
+    state: StateView = {}
     for aggregate in sorted(event.aggregates):
         state |= _state(aggregate, after)
-    data = {
+    data: Reverted = {
         "event": event.name,
         "contract": place.contract,
-        "names": None,
+        "names": [],
         "streamId": _id(event, "stream:"),
         "proposalId": _id(event, "proposal:"),
         "state": state,
@@ -80,7 +81,7 @@ def compensation(aggregates: Iterable[str], before: View, after: View) -> Iterat
         name = stream_aggregate(stream_id)
         view = _stream(after, stream_id)
         if view != _stream(before, stream_id):
-            gone = {"streamId": text(stream_id), "status": "reverted"}
+            gone: StreamGone = {"streamId": text(stream_id), "status": "reverted"}
             yield name, Emission(stream_room(stream_id), "stream:updated", "reverted", view or gone)
         for emission in corrected(stream_id, before, after):
             yield name, emission
@@ -89,12 +90,12 @@ def compensation(aggregates: Iterable[str], before: View, after: View) -> Iterat
         if change:
             yield TREASURY, Emission(TREASURY_ROOM, "treasury:balance-updated", "reverted", change)
     if ACCESS in names:
-        paused = after.one(ProtocolState).paused
-        if paused != before.one(ProtocolState).paused:
-            yield ACCESS, Emission(GLOBAL, "access-control:protocol", "reverted", {"paused": paused})
+        pause: PauseView = {"paused": after.one(ProtocolState).paused}
+        if pause["paused"] != before.one(ProtocolState).paused:
+            yield ACCESS, Emission(GLOBAL, "access-control:protocol", "reverted", pause)
 
 
-def _state(aggregate: str, now: View) -> dict[str, object]:
+def _state(aggregate: str, now: View) -> StateView:
     """The views of one aggregate; null for what does not exist (any more)."""
     if aggregate == MARKET:
         return {"market": market_view(now.one(MarketState))}

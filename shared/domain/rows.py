@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from shared.domain.chain import Contracts
+
+StreamStatus: TypeAlias = Literal["active", "completed", "cancelled"]
+ListingStatus: TypeAlias = Literal["active", "pending", "sold", "cancelled", "auto_cancelled"]
+ListingReason: TypeAlias = Literal["seller", "stream_cancelled", "stream_completed", "nft_burned", "nft_transferred"]
+NftKind: TypeAlias = Literal["obligation", "recipient"]
+NftStatus: TypeAlias = Literal["minted", "burned"]
+SaleKind: TypeAlias = Literal["direct", "gateway"]
+FeeKind: TypeAlias = Literal["general", "cancellation", "marketplace"]
+ProposalKind: TypeAlias = Literal["withdrawal", "add-admin", "remove-admin"]
+ProposalStatus: TypeAlias = Literal["pending", "executed"]
 
 TREASURY = "treasury"
 MARKET = "market"
@@ -106,7 +116,7 @@ class Stream(_OfStream):
     withdrawn: int = 0
     withdrawal_count: int = 0
     last_withdrawal_block: int | None = None
-    status: str = "active"  # active, completed or cancelled
+    status: StreamStatus = "active"
     completed_at_block: int | None = None
     cancelled_at_block: int | None = None
     cancelled_by: str | None = None
@@ -143,11 +153,11 @@ class StreamSender(_OneEach, _OfStream):
 class Nft(_OfStream):
     """An NFT of a stream. Its token id is the stream's: both counters advance together, from 1."""
 
-    kind: str  # obligation or recipient
+    kind: NftKind
     stream_id: int
     token_id: int
     owner: str | None = None
-    status: str = "minted"  # or burned
+    status: NftStatus = "minted"
     minted_block: int | None = None
     burned_block: int | None = None
     last_event_id: str = ""
@@ -161,7 +171,7 @@ class Nft(_OfStream):
 @dataclass(frozen=True, slots=True)
 class NftTransfer(_OneEach, _OfStream):
     event_id: str
-    kind: str
+    kind: NftKind
     stream_id: int
     token_id: int
     from_addr: str
@@ -185,8 +195,8 @@ class Listing(_OfStream):
     on_chain_active: bool = True
     sale_id: int | None = None
     purchase_id: str | None = None  # event id of the purchase that is open
-    status: str = "active"  # active, pending, sold, cancelled or auto_cancelled
-    reason: str | None = None
+    status: ListingStatus = "active"
+    reason: ListingReason | None = None
     complete: bool = False  # whether its listing was seen
     last_event_id: str = ""
     updated_block: int = 0
@@ -239,7 +249,7 @@ class Sale(_OfMarket):
     price: int
     marketplace_fee: int | None
     seller_proceeds: int | None
-    kind: str  # direct or gateway
+    kind: SaleKind
     payment_id: str | None
     sold_at_block: int
     sold_at: int  # unix seconds
@@ -320,7 +330,7 @@ class TreasuryState(_Single, _OfTreasury):
 @dataclass(frozen=True, slots=True)
 class TreasuryFee(_OneEach, _OfTreasury):
     event_id: str
-    kind: str  # general, cancellation or marketplace
+    kind: FeeKind
     amount: int
     caller: str
     new_balance: int
@@ -388,7 +398,7 @@ class Proposal:
     """A proposal of the treasury's admins, and who approved it, in the order of approval."""
 
     proposal_id: int
-    kind: str  # withdrawal, add-admin or remove-admin
+    kind: ProposalKind
     proposer: str | None = None
     amount: int | None = None
     recipient: str | None = None
@@ -396,7 +406,7 @@ class Proposal:
     target_admin: str | None = None
     approvers: tuple[str, ...] = ()
     approval_count: int = 0
-    status: str = "pending"  # or executed
+    status: ProposalStatus = "pending"
     proposed_at_block: int | None = None
     timelock_block: int | None = None
     expires_at_block: int | None = None

@@ -10,12 +10,18 @@ from typing import Literal, TypeAlias, TypedDict
 
 from shared.domain.rows import (
     AccessRole,
+    FeeKind,
     Listing,
+    ListingReason,
+    ListingStatus,
     MarketState,
     Proposal,
+    ProposalKind,
     ProtocolState,
     Sale,
+    SaleKind,
     Stream,
+    StreamStatus,
     TreasuryAdmin,
     TreasuryFee,
     TreasuryState,
@@ -25,6 +31,10 @@ OPEN_LISTING = ("active", "pending")  # what a marketplace shows
 
 
 class StreamView(TypedDict):
+    """A stream: ``amount`` in all, ``withdrawn`` so far, ``totalPaid`` with what a cancellation paid out, and what may
+    still be drawn, ``remaining``.
+    """
+
     streamId: str
     sender: str | None
     recipient: str | None
@@ -34,7 +44,7 @@ class StreamView(TypedDict):
     withdrawn: str
     totalPaid: str
     remaining: str | None
-    status: str
+    status: StreamStatus
     cancelledAtBlock: str | None
     unvestedReturned: str | None
     vestedPaid: str | None
@@ -42,21 +52,27 @@ class StreamView(TypedDict):
 
 
 class Vesting(TypedDict):
+    """What the chain's height makes of a stream."""
+
     vested: str | None
     withdrawable: str | None
     phase: Literal["scheduled", "streaming", "ended"] | None
 
 
 class ListingView(TypedDict):
+    """The offer of a stream's obligation NFT. ``reverted``: it was never made, for the chain took its block back."""
+
     streamId: str
     seller: str | None
     price: str | None
     listedAt: str | None
-    status: str
-    reason: str | None
+    status: ListingStatus | Literal["reverted"]
+    reason: ListingReason | Literal["ownership_restored", "reorg"] | None
 
 
 class SaleView(TypedDict):
+    """A sale as all may know it; what is not known of its fee is null."""
+
     streamId: str
     seller: str
     buyer: str
@@ -64,15 +80,17 @@ class SaleView(TypedDict):
     marketplaceFee: str | None
     sellerProceeds: str | None
     saleId: str
-    saleType: str
+    saleType: SaleKind
 
 
 ProposalState: TypeAlias = Literal["executed", "expired", "pending", "timelocked", "ready"]
 
 
 class ProposalView(TypedDict):
+    """A proposal of the treasury's admins; ``approvals`` are addresses in the order of approval."""
+
     proposalId: str
-    kind: str
+    kind: ProposalKind
     proposer: str | None
     recipient: str | None
     amount: str | None
@@ -90,7 +108,9 @@ class ProposalView(TypedDict):
 
 
 class FeeView(TypedDict):
-    feeType: str
+    """A collected fee, and what it was paid for."""
+
+    feeType: FeeKind
     amount: str
     caller: str
     newBalance: str
@@ -99,6 +119,8 @@ class FeeView(TypedDict):
 
 
 class MarketView(TypedDict):
+    """The marketplace's fee in basis points, and its totals."""
+
     feeBps: str
     totalListings: str
     totalSales: str
@@ -106,6 +128,8 @@ class MarketView(TypedDict):
 
 
 class TreasuryView(TypedDict):
+    """The treasury; ``required`` is how many must approve, ``admins`` are addresses."""
+
     balance: str
     totalFees: str
     feeBps: str
@@ -117,6 +141,8 @@ class TreasuryView(TypedDict):
 
 
 class ProtocolView(TypedDict):
+    """Whether all is paused, and who may do that."""
+
     paused: bool
     pendingAdmin: str | None
     admins: list[str]
@@ -186,7 +212,7 @@ def vesting(stream: Stream, tip: int) -> Vesting:
     }
 
 
-def listing_view(listing: Listing, reason: str | None = None) -> ListingView:
+def listing_view(listing: Listing, reason: Literal["ownership_restored", "reorg"] | None = None) -> ListingView:
     """ListingView, with another ``reason`` where an emission has one of its own."""
     return {
         "streamId": text(listing.stream_id),
@@ -220,7 +246,7 @@ def sale_view(sale: Sale) -> SaleView:
 
 def proposal_view(proposal: Proposal, treasury: TreasuryState) -> ProposalView:
     """ProposalView; ``required`` is what the treasury asks for now."""
-    action: dict[str, Literal["add", "remove"]] = {"add-admin": "add", "remove-admin": "remove"}
+    action: dict[ProposalKind, Literal["add", "remove"]] = {"add-admin": "add", "remove-admin": "remove"}
     return {
         "proposalId": text(proposal.proposal_id),
         "kind": proposal.kind,

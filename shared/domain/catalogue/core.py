@@ -12,6 +12,8 @@ from shared.domain.event import Event, Id, Party, Uint, ascii_text
 from shared.domain.notice import Link, Notice, sbtc, short
 from shared.domain.rooms import stream_room
 from shared.domain.rows import Stream, StreamSender, stream_aggregate
+from shared.domain.schema import Cancelled as CancelledData
+from shared.domain.schema import SenderUpdated, StreamDrawn, StreamHandedOver, Withdrawn
 from shared.domain.views import maybe, remaining, stream_view, text, total_paid
 from shared.domain.workset import Step
 
@@ -100,8 +102,8 @@ class StreamWithdrawal(_StreamEvent):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         stream = self.stream(at)
-        view = {**stream_view(stream), "withdrawalAmount": text(self.amount)}
-        data = {
+        view: StreamDrawn = {**stream_view(stream), "withdrawalAmount": text(self.amount)}
+        data: Withdrawn = {
             "streamId": text(self.stream_id),
             "sender": stream.sender,
             "recipient": self.recipient,
@@ -150,7 +152,7 @@ class StreamCancelled(_StreamEvent, Cancelled):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         stream = self.stream(at)
-        data = {
+        data: CancelledData = {
             "streamId": text(self.stream_id),
             "sender": self.sender,
             "recipient": stream.recipient,
@@ -203,8 +205,13 @@ class StreamSenderUpdated(_StreamEvent):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         stream = self.stream(at)
-        change = {"oldSender": self.old_sender, "newSender": self.new_sender, "transferType": self.transfer_type}
-        data = {
+        view: StreamHandedOver = {
+            **stream_view(stream),
+            "oldSender": self.old_sender,
+            "newSender": self.new_sender,
+            "transferType": self.transfer_type,
+        }
+        data: SenderUpdated = {
             "streamId": text(self.stream_id),
             "oldSender": self.old_sender,
             "newSender": self.new_sender,
@@ -212,7 +219,7 @@ class StreamSenderUpdated(_StreamEvent):
             "transferType": self.transfer_type,
             "saleId": maybe(sale_of(at, self.stream_id)),
         }
-        yield self.say(self.room, "stream:updated", {**stream_view(stream), **change}, type="sender-updated")
+        yield self.say(self.room, "stream:updated", view, type="sender-updated")
         yield self.say(self.room, "stream:sender-updated", data)
         yield from self.tell(
             "stream:sender-updated",

@@ -22,9 +22,13 @@ from shared.domain.rows import (
     PriceChange,
     Purchase,
     Sale,
+    SaleKind,
     Stream,
     stream_aggregate,
 )
+from shared.domain.schema import BackendChanged, ListingRepriced, MarketFeeUpdated, PrivateSale
+from shared.domain.schema import PurchaseExpired as PurchaseExpiredData
+from shared.domain.schema import PurchaseInitiated as PurchaseInitiatedData
 from shared.domain.views import listing_view, maybe, sale_view, text
 from shared.domain.workset import Step
 
@@ -126,7 +130,11 @@ class ListingPriceUpdated(_OfListing):
     def emissions(self, at: Step) -> Iterator[Emission]:
         listing = self.settled(at)
         purchase = self.purchase(listing, at)
-        data = {**listing_view(listing), "oldPrice": text(self.old_price), "newPrice": text(self.new_price)}
+        data: ListingRepriced = {
+            **listing_view(listing),
+            "oldPrice": text(self.old_price),
+            "newPrice": text(self.new_price),
+        }
         yield self.say(MARKETPLACE, "marketplace:listing-updated", data)
         buyer = purchase.buyer if purchase else None
         yield from self.tell("marketplace:listing-updated", data, seller=self.seller, buyer=buyer)
@@ -167,7 +175,7 @@ class ListingCancelled(_OfListing):
 class _Sale(_OfListing, Sold):
     """A sale of either kind: the listing is sold, and the buyer pays the stream from now on."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[SaleKind]
 
     buyer: Party
     seller: Party
@@ -231,7 +239,7 @@ class _Sale(_OfListing, Sold):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         data = sale_view(self.sale(at))
-        private = {**data, "paymentId": self.payment}
+        private: PrivateSale = {**data, "paymentId": self.payment}
         yield self.say(MARKETPLACE, "marketplace:sale", data, type="sale-completed")
         yield from self.tell("marketplace:sale", private, type="purchase-completed", buyer=self.buyer)
         yield from self.tell("marketplace:sale", private, type="sale-completed", seller=self.seller)
@@ -247,7 +255,7 @@ class _Sale(_OfListing, Sold):
 @dataclass(frozen=True, slots=True)
 class DirectPurchaseCompleted(_Sale, SoldDirectly):
     name: ClassVar[str] = "market-direct-purchase-completed"
-    kind: ClassVar[str] = "direct"
+    kind: ClassVar[SaleKind] = "direct"
 
     sale_id: Id
 
@@ -261,7 +269,7 @@ class DirectPurchaseCompleted(_Sale, SoldDirectly):
 @dataclass(frozen=True, slots=True)
 class GatewayPurchaseCompleted(_Sale):
     name: ClassVar[str] = "market-gateway-purchase-completed"
-    kind: ClassVar[str] = "gateway"
+    kind: ClassVar[SaleKind] = "gateway"
 
     payment_id: PaymentId
     sale_id: Id
@@ -301,7 +309,7 @@ class PurchaseInitiated(_OfListing):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         listing = self.settled(at)
-        data = {
+        data: PurchaseInitiatedData = {
             "streamId": text(self.stream_id),
             "seller": listing.seller,
             "buyer": self.buyer,
@@ -345,7 +353,7 @@ class PurchaseExpired(_OfListing):
         listing = self.settled(at)
         before = at.prior.get(Listing, self.stream_id)
         purchase = at.get(Purchase, before.purchase_id) if before else None
-        data = {
+        data: PurchaseExpiredData = {
             "streamId": text(self.stream_id),
             "seller": listing.seller,
             "buyer": self.buyer,
@@ -385,7 +393,7 @@ class _Backend(_OfMarket):
         at.put(MarketBackend(self.backend, self.authorized, changed_by=at.place.tx_sender))
 
     def emissions(self, at: Step) -> Iterator[Emission]:
-        data = {"backend": self.backend, "authorized": self.authorized, "by": at.place.tx_sender}
+        data: BackendChanged = {"backend": self.backend, "authorized": self.authorized, "by": at.place.tx_sender}
         yield self.say(ACCESS_CONTROL, "access-control:backend", data)
 
 
@@ -417,7 +425,7 @@ class MarketplaceFeeUpdated(_OfMarket):
         at.put(change)
 
     def emissions(self, at: Step) -> Iterator[Emission]:
-        data = {
+        data: MarketFeeUpdated = {
             "oldFeeBps": text(at.prior.one(MarketState).fee_bps),
             "newFeeBps": text(self.new_fee),
             "updatedBy": at.place.tx_sender,

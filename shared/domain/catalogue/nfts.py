@@ -16,14 +16,15 @@ from shared.domain.entry import Emission
 from shared.domain.event import Event, Id, Party, ascii_text
 from shared.domain.notice import Link, Notice, short
 from shared.domain.rooms import stream_room
-from shared.domain.rows import Nft, NftTransfer, Stream, stream_aggregate
+from shared.domain.rows import Nft, NftKind, NftTransfer, Stream, stream_aggregate
+from shared.domain.schema import NftMoved, NftOwned
 from shared.domain.views import sync_required, text
 from shared.domain.workset import Step
 
 
 @dataclass(frozen=True, slots=True)
 class _NftEvent(Event):
-    kind: ClassVar[str]
+    kind: ClassVar[NftKind]
 
     @property
     def stream(self) -> int:
@@ -40,11 +41,13 @@ class _NftEvent(Event):
     def nft(self, at: Step) -> Nft:
         return at.get(Nft, (self.kind, self.stream)) or Nft(self.kind, self.stream, self.token)
 
-    def data(self, **more: object) -> dict[str, object]:
-        return {"nft": self.kind, "tokenId": text(self.token), "streamId": text(self.stream), **more}
-
     def to_owner(self, name: str, owner: str, type: str) -> Iterator[Emission]:
-        data = self.data(owner=owner)
+        data: NftOwned = {
+            "nft": self.kind,
+            "tokenId": text(self.token),
+            "streamId": text(self.stream),
+            "owner": owner,
+        }
         yield from self.tell(name, data, type=type, owner=owner)
         yield self.say(stream_room(self.stream), name, data, type=type)
 
@@ -77,7 +80,7 @@ class _Burned(_Asset):
 class ObligationMinted(_NftEvent):
     role: ClassVar[str] = "obligation"
     name: ClassVar[str] = "obligation-minted"
-    kind: ClassVar[str] = "obligation"
+    kind: ClassVar[NftKind] = "obligation"
 
     stream_id: Id
     token_id: Id
@@ -104,7 +107,7 @@ class ObligationTransferred(_NftEvent):
 
     role: ClassVar[str] = "obligation"
     name: ClassVar[str] = "obligation-transferred"
-    kind: ClassVar[str] = "obligation"
+    kind: ClassVar[NftKind] = "obligation"
 
     stream_id: Id
     token_id: Id
@@ -136,11 +139,15 @@ class ObligationTransferred(_NftEvent):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         stream = at.end.get(Stream, self.stream_id)
-        data = self.data(
-            **{"from": self.from_, "to": self.to},
-            streamSender=stream.sender if stream else None,
-            syncRequired=sync_required(self.to, stream),
-        )
+        data: NftMoved = {
+            "nft": self.kind,
+            "tokenId": text(self.token),
+            "streamId": text(self.stream),
+            "from": self.from_,
+            "to": self.to,
+            "streamSender": stream.sender if stream else None,
+            "syncRequired": sync_required(self.to, stream),
+        }
         yield from self.tell("nft:transferred", data, sender=self.from_)
         yield from self.tell("nft:received", data, recipient=self.to)
         yield self.say(stream_room(self.stream_id), "nft:transferred", data)
@@ -153,7 +160,13 @@ class ObligationTransferred(_NftEvent):
         """Of a sale's transfer the sale itself tells both."""
         if sale_of(at, self.stream_id) is not None:
             return
-        data = self.data(**{"from": self.from_, "to": self.to})
+        data = {
+            "nft": self.kind,
+            "tokenId": text(self.token),
+            "streamId": text(self.stream),
+            "from": self.from_,
+            "to": self.to,
+        }
         got = f"{short(self.from_)} sent you the obligation NFT of stream {self.stream_id}."
         sent = f"The obligation NFT of stream {self.stream_id} went to {short(self.to)}."
         yield from self.notify("nft_received", "high", "Obligation NFT received", got, data, self.to)
@@ -163,14 +176,14 @@ class ObligationTransferred(_NftEvent):
 @dataclass(frozen=True, slots=True)
 class ObligationBurned(_Burned):
     role: ClassVar[str] = "obligation"
-    kind: ClassVar[str] = "obligation"
+    kind: ClassVar[NftKind] = "obligation"
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientMinted(_Asset):
     role: ClassVar[str] = "recipient"
     name: ClassVar[str] = "nft-mint"
-    kind: ClassVar[str] = "recipient"
+    kind: ClassVar[NftKind] = "recipient"
 
     def fold(self, at: Step) -> None:
         self.mint(at, self.owner)
@@ -182,4 +195,4 @@ class RecipientMinted(_Asset):
 @dataclass(frozen=True, slots=True)
 class RecipientBurned(_Burned):
     role: ClassVar[str] = "recipient"
-    kind: ClassVar[str] = "recipient"
+    kind: ClassVar[NftKind] = "recipient"

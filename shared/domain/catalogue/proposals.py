@@ -18,10 +18,18 @@ from shared.domain.rooms import TREASURY as ROOM
 from shared.domain.rows import (
     TREASURY,
     Proposal,
+    ProposalKind,
     TreasuryAdmin,
     TreasuryState,
     TreasuryTransfer,
     proposal_aggregate,
+)
+from shared.domain.schema import (
+    AdminChanged,
+    AdminProposalExecuted,
+    ProposalApproved,
+    ProposalReady,
+    WithdrawalExecuted,
 )
 from shared.domain.views import maybe, proposal_view, text
 from shared.domain.workset import Step
@@ -34,7 +42,7 @@ SIGNATURES_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class _OfProposal(TreasuryEvent):
-    kind: ClassVar[str]  # of the proposal, where the print alone says
+    kind: ClassVar[ProposalKind]  # of the proposal, where the print alone says
 
     proposal_id: Id
 
@@ -58,7 +66,7 @@ class _OfProposal(TreasuryEvent):
         if not self.makes_ready(count, required):
             return
         proposal = self.proposal(at)
-        data = {
+        data: ProposalReady = {
             "proposalId": text(self.proposal_id),
             "kind": proposal.kind,
             "proposer": proposal.proposer,
@@ -112,7 +120,7 @@ class _Proposed(_OfProposal):
 @dataclass(frozen=True, slots=True)
 class TreasuryWithdrawalProposed(_Proposed):
     name: ClassVar[str] = "treasury-withdrawal-proposed"
-    kind: ClassVar[str] = "withdrawal"
+    kind: ClassVar[ProposalKind] = "withdrawal"
     said: ClassVar[str] = "treasury:proposal-created"
 
     amount: Uint
@@ -151,7 +159,7 @@ class TreasuryWithdrawalProposed(_Proposed):
 @dataclass(frozen=True, slots=True)
 class TreasuryAddAdminProposed(_Proposed):
     name: ClassVar[str] = "treasury-add-admin-proposed"
-    kind: ClassVar[str] = "add-admin"
+    kind: ClassVar[ProposalKind] = "add-admin"
 
     new_admin: Party
     proposer: Party
@@ -176,7 +184,7 @@ class TreasuryAddAdminProposed(_Proposed):
 @dataclass(frozen=True, slots=True)
 class TreasuryRemoveAdminProposed(_Proposed):
     name: ClassVar[str] = "treasury-remove-admin-proposed"
-    kind: ClassVar[str] = "remove-admin"
+    kind: ClassVar[ProposalKind] = "remove-admin"
 
     target_admin: Party
     proposer: Party
@@ -216,7 +224,7 @@ class _Approved(_OfProposal):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         proposal, required = self.proposal(at), self.required_by(at)
-        data = {
+        data: ProposalApproved = {
             "proposalId": text(self.proposal_id),
             "kind": proposal.kind,
             "approver": self.approver,
@@ -233,7 +241,7 @@ class _Approved(_OfProposal):
 @dataclass(frozen=True, slots=True)
 class TreasuryWithdrawalApproved(_Approved):
     name: ClassVar[str] = "treasury-withdrawal-approved"
-    kind: ClassVar[str] = "withdrawal"
+    kind: ClassVar[ProposalKind] = "withdrawal"
     said: ClassVar[str] = "treasury:proposal-approved"
 
     required: Uint
@@ -260,7 +268,7 @@ class TreasuryWithdrawalApproved(_Approved):
 @dataclass(frozen=True, slots=True)
 class TreasuryAdminProposalApproved(_Approved):
     name: ClassVar[str] = "treasury-admin-proposal-approved"
-    kind: ClassVar[str] = "add-admin"  # or the other: only the proposal says
+    kind: ClassVar[ProposalKind] = "add-admin"  # or the other: only the proposal says
     said: ClassVar[str] = "treasury:admin-proposal-approved"
 
 
@@ -283,7 +291,7 @@ class _Executed(_OfProposal):
 @dataclass(frozen=True, slots=True)
 class TreasuryWithdrawalExecuted(_Executed):
     name: ClassVar[str] = "treasury-withdrawal-executed"
-    kind: ClassVar[str] = "withdrawal"
+    kind: ClassVar[ProposalKind] = "withdrawal"
 
     amount: Uint
     recipient: Party
@@ -323,7 +331,7 @@ class TreasuryWithdrawalExecuted(_Executed):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         name = "treasury:proposal-executed"
-        data = {
+        data: WithdrawalExecuted = {
             "proposalId": text(self.proposal_id),
             "kind": self.kind,
             "recipient": self.recipient,
@@ -386,11 +394,8 @@ class TreasuryAdminProposalExecuted(_Executed):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         name, treasury = "treasury:admin-proposal-executed", at.one(TreasuryState)
-        counts = {
-            "activeAdminCount": text(treasury.active_admin_count),
-            "required": text(treasury.required_signatures),
-        }
-        data = {
+        active, required = text(treasury.active_admin_count), text(treasury.required_signatures)
+        data: AdminProposalExecuted = {
             "proposalId": text(self.proposal_id),
             "kind": "add-admin" if self.adds else "remove-admin",
             "action": self.action,
@@ -398,10 +403,16 @@ class TreasuryAdminProposalExecuted(_Executed):
             "approvalCount": text(self.approvals),
             "executedAt": text(at.height),
             "executor": at.place.tx_sender,
-            **counts,
+            "activeAdminCount": active,
+            "required": required,
         }
         changed = "admin-added" if self.adds else "admin-removed"
-        admin = {"admin": self.target_admin, "proposalId": text(self.proposal_id), **counts}
+        admin: AdminChanged = {
+            "admin": self.target_admin,
+            "proposalId": text(self.proposal_id),
+            "activeAdminCount": active,
+            "required": required,
+        }
         yield self.say(ROOM, name, data)
         yield self.say(ROOM, f"treasury:{changed}", admin, type=changed)
         yield from self.tell(f"treasury:{changed}", admin, type=changed, target=self.target_admin)

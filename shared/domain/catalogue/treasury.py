@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from shared.domain.catalogue.pairs import SaleFee, cancellation_paying, sale_paying
 from shared.domain.entry import Emission
@@ -15,6 +15,7 @@ from shared.domain.rooms import user_room
 from shared.domain.rows import (
     TREASURY,
     ConfigChange,
+    FeeKind,
     RecipientTotal,
     Ref,
     TreasuryAdmin,
@@ -22,6 +23,16 @@ from shared.domain.rows import (
     TreasuryState,
     TreasuryTransfer,
 )
+from shared.domain.schema import (
+    AdminTransfer,
+    BalanceReason,
+    BalanceView,
+    Distribution,
+    Payout,
+    TransferCancelled,
+    TransferCompleted,
+)
+from shared.domain.schema import TreasuryFeeUpdated as FeeUpdatedData
 from shared.domain.views import fee_view, text
 from shared.domain.workset import Step
 
@@ -46,7 +57,7 @@ class TreasuryEvent(Event):
             role = "proposer" if address == proposer else "admin"
             yield self.say(user_room(address), name, data, role=role)
 
-    def balance_updated(self, at: Step, reason: str) -> Iterator[Emission]:
+    def balance_updated(self, at: Step, reason: BalanceReason) -> Iterator[Emission]:
         """The new balance, where it is another than was told last."""
         change = balance_change(at.told.one(TreasuryState), at.one(TreasuryState), reason)
         if change:
@@ -58,7 +69,7 @@ def admins(at: Step) -> list[str]:
     return sorted(admin.address for admin in at.all(TreasuryAdmin) if admin.active)
 
 
-def balance_change(before: TreasuryState, after: TreasuryState, reason: str) -> dict[str, str] | None:
+def balance_change(before: TreasuryState, after: TreasuryState, reason: BalanceReason) -> BalanceView | None:
     """BalanceView, or None where nothing changed."""
     if before.balance == after.balance:
         return None
@@ -78,7 +89,7 @@ def with_balance(treasury: TreasuryState, change: int, printed: int) -> Treasury
 
 @dataclass(frozen=True, slots=True)
 class _Fee(TreasuryEvent):
-    kind: ClassVar[str]
+    kind: ClassVar[FeeKind]
 
     amount: Uint
     caller: Party
@@ -127,13 +138,13 @@ class _Fee(TreasuryEvent):
 @dataclass(frozen=True, slots=True)
 class FeeCollected(_Fee):
     name: ClassVar[str] = "treasury-fee-collected"
-    kind: ClassVar[str] = "general"
+    kind: ClassVar[FeeKind] = "general"
 
 
 @dataclass(frozen=True, slots=True)
 class CancellationFeeCollected(_Fee):
     name: ClassVar[str] = "treasury-cancellation-fee-collected"
-    kind: ClassVar[str] = "cancellation"
+    kind: ClassVar[FeeKind] = "cancellation"
 
     def paid_for(self, at: Step) -> tuple[int | None, int | None]:
         cancelled = cancellation_paying(at, self.amount)
@@ -143,7 +154,7 @@ class CancellationFeeCollected(_Fee):
 @dataclass(frozen=True, slots=True)
 class MarketplaceFeeCollected(_Fee, SaleFee):
     name: ClassVar[str] = "treasury-marketplace-fee-collected"
-    kind: ClassVar[str] = "marketplace"
+    kind: ClassVar[FeeKind] = "marketplace"
 
     def paid_for(self, at: Step) -> tuple[int | None, int | None]:
         sold = sale_paying(at)
@@ -154,7 +165,7 @@ class MarketplaceFeeCollected(_Fee, SaleFee):
 class _Payout(TreasuryEvent):
     """The legacy admin paid somebody."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[Literal["withdrawal", "distribution"]]
 
     amount: Uint
     recipient: Party
@@ -176,7 +187,7 @@ class _Payout(TreasuryEvent):
         at.put(transfer)
         at.put(with_balance(at.one(TreasuryState), -self.amount, self.new_balance))
 
-    def data(self, at: Step) -> dict[str, object]:
+    def data(self, at: Step) -> Payout:
         return {
             "amount": text(self.amount),
             "recipient": self.recipient,
@@ -194,7 +205,7 @@ class _Payout(TreasuryEvent):
 @dataclass(frozen=True, slots=True)
 class TreasuryWithdrawal(_Payout):
     name: ClassVar[str] = "treasury-withdrawal"
-    kind: ClassVar[str] = "withdrawal"
+    kind: ClassVar[Literal["withdrawal", "distribution"]] = "withdrawal"
 
     def notices(self, at: Step) -> Iterator[Notice]:
         data = {"amount": text(self.amount), "recipient": self.recipient}
@@ -207,7 +218,7 @@ class TreasuryWithdrawal(_Payout):
 @dataclass(frozen=True, slots=True)
 class TreasuryDistribution(_Payout):
     name: ClassVar[str] = "treasury-distribution"
-    kind: ClassVar[str] = "distribution"
+    kind: ClassVar[Literal["withdrawal", "distribution"]] = "distribution"
 
     @property
     def looks_up(self) -> tuple[Ref, ...]:
@@ -218,7 +229,7 @@ class TreasuryDistribution(_Payout):
         so_far = at.get(RecipientTotal, self.recipient) or RecipientTotal(self.recipient)
         at.put(replace(so_far, total=so_far.total + self.amount))
 
-    def data(self, at: Step) -> dict[str, object]:
+    def data(self, at: Step) -> Distribution:
         so_far = at.get(RecipientTotal, self.recipient)
         assert so_far is not None
         return {**_Payout.data(self, at), "recipientTotal": text(so_far.total)}
@@ -251,7 +262,11 @@ class TreasuryFeeUpdated(TreasuryEvent):
         at.put(change)
 
     def emissions(self, at: Step) -> Iterator[Emission]:
-        data = {"oldFeeBps": text(self.old_fee_bps), "newFeeBps": text(self.new_fee_bps), "admin": self.admin}
+        data: FeeUpdatedData = {
+            "oldFeeBps": text(self.old_fee_bps),
+            "newFeeBps": text(self.new_fee_bps),
+            "admin": self.admin,
+        }
         yield self.say(ROOM, "treasury:config-updated", data)
         yield from self.tell_admins(at, "treasury:config-updated", data)
 
@@ -281,7 +296,7 @@ class TreasuryAdminTransferProposed(_AdminTransfer):
         at.put(replace(at.one(TreasuryState), pending_admin=self.proposed_admin))
 
     def emissions(self, at: Step) -> Iterator[Emission]:
-        data = {"currentAdmin": self.current_admin, "newAdmin": self.proposed_admin}
+        data: AdminTransfer = {"currentAdmin": self.current_admin, "newAdmin": self.proposed_admin}
         yield from self.told(at, data, current_admin=self.current_admin, new_admin=self.proposed_admin)
 
     def notices(self, at: Step) -> Iterator[Notice]:
@@ -301,7 +316,7 @@ class TreasuryAdminTransferCompleted(_AdminTransfer):
         at.put(replace(at.one(TreasuryState), admin=self.new_admin, pending_admin=None))
 
     def emissions(self, at: Step) -> Iterator[Emission]:
-        data = {"oldAdmin": self.old_admin, "newAdmin": self.new_admin}
+        data: TransferCompleted = {"oldAdmin": self.old_admin, "newAdmin": self.new_admin}
         yield from self.told(at, data, old_admin=self.old_admin, new_admin=self.new_admin)
 
     def notices(self, at: Step) -> Iterator[Notice]:
@@ -321,7 +336,7 @@ class TreasuryAdminTransferCancelled(_AdminTransfer):
 
     def emissions(self, at: Step) -> Iterator[Emission]:
         dropped = at.prior.one(TreasuryState).pending_admin
-        data = {"cancelledBy": self.cancelled_by, "newAdmin": dropped}
+        data: TransferCancelled = {"cancelledBy": self.cancelled_by, "newAdmin": dropped}
         yield from self.told(at, data, current_admin=self.cancelled_by, new_admin=dropped)
 
     def notices(self, at: Step) -> Iterator[Notice]:

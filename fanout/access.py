@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fanout.messages import Code
 from shared.domain.clarity import is_principal
 from shared.domain.rooms import ACCESS_CONTROL, GLOBAL, MARKETPLACE, TREASURY, parse_stream_id, stream_room, user_room
 
@@ -34,7 +35,7 @@ class Shown:
 class Denied:
     """Why not, in a code of the protocol."""
 
-    code: str
+    code: Code
     message: str
     room: str | None = None
 

@@ -32,7 +32,7 @@ class Tip(TypedDict):
     timestamp: int | None
 
 
-class Error(TypedDict):
+class Problem(TypedDict):
     code: str
     message: str
 
@@ -41,7 +41,7 @@ class Refusal(TypedDict):
     """The body of every refusal."""
 
     success: Literal[False]
-    error: Error
+    error: Problem
 
 
 class Missing(Refusal):

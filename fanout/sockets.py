@@ -18,6 +18,7 @@ from fanout.clients import Client, Clients, NotResumable
 from fanout.history import Gone
 from fanout.links import SLICE, Link
 from fanout.manager import RedisStreamManager
+from fanout.messages import Authenticated, Joined, Left, Refused
 from fanout.metrics import CONNECTIONS, ROOM_JOINS, SESSIONS
 from fanout.sessions import Session, Sessions
 from fanout.tokens import BadToken, Token
@@ -185,7 +186,7 @@ class Sockets:
             return await self._join(client, what)
         return await self._leave(client, what.room)
 
-    async def _join(self, client: Client, what: Asked) -> Answer:
+    async def _join(self, client: Client, what: Asked) -> Joined | Refused:
         """Enter the room, telling first what it missed, then store that, then answer."""
         room, clients = what.room, self._clients
         own = {GLOBAL, user_room(client.session.user)}  # those that the server joins do not count
@@ -218,7 +219,7 @@ class Sockets:
         ROOM_JOINS.labels(result="ok").inc()
         return {"ok": True, "room": room, "cursor": str(cursor), "replayed": replayed, "complete": complete}
 
-    async def _leave(self, client: Client, room: str) -> Answer:
+    async def _leave(self, client: Client, room: str) -> Left:
         """Leave at once, then store that; should that fail, a resumed session hears a room more than it asked for."""
         if room in client.rooms:
             self._clients.leave(client, room)
@@ -258,7 +259,7 @@ class Sockets:
         client.expires_at, client.jti = holder.expires_at, holder.jti
         self._expiring[client] = None
 
-    async def _authenticate(self, client: Client, shown: Shown) -> Answer:
+    async def _authenticate(self, client: Client, shown: Shown) -> Authenticated | Refused:
         """Make an anonymous connection the address's, or renew its token."""
         try:
             holder = await self._holder(shown.token)
@@ -271,7 +272,7 @@ class Sockets:
             return _denied(Denied("FORBIDDEN", "this connection is another address's"))
         before, session.user = session.user, holder.address
         answer = await self._join(client, Asked(True, user_room(holder.address), shown.since))
-        if not answer["ok"]:
+        if answer["ok"] is False:
             session.user = before
             return answer
         self._holds(client, holder)
@@ -367,6 +368,6 @@ class Sockets:
                 await asyncio.sleep(0)
 
 
-def _denied(why: Denied) -> Answer:
+def _denied(why: Denied) -> Refused:
     ROOM_JOINS.labels(result=why.code).inc()
     return {"ok": False, "room": why.room, "error": {"code": why.code, "message": why.message}}

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import jwt
 from redis.asyncio import Redis
@@ -22,9 +22,9 @@ TOKEN_MAX: Final = 4096  # characters
 class BadToken(Exception):
     """It says nobody's name; ``code`` is the protocol's."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: Literal["UNAUTHENTICATED", "TOKEN_EXPIRED"], message: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.code: Literal["UNAUTHENTICATED", "TOKEN_EXPIRED"] = code
 
 
 @dataclass(frozen=True, slots=True)

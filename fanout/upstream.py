@@ -30,7 +30,7 @@ UNKNOWN_SESSION: Final = (
     "long-polling needs a load balancer that keeps each client on one node"
 )
 
-Answer = dict[str, object]
+Answer = Mapping[str, object]
 OnMessage = Callable[[Link, str, list[Any]], Awaitable[Answer | None]]
 OnConnect = Callable[[Link, object], Awaitable[None]]
 

@@ -44,7 +44,7 @@ class _Place(TypedDict):
     op: Literal["apply", "rollback", "broadcast"]
 
 
-class Meta(Origin, _Place):
+class Meta(_Place, Origin):
     """Where an emission stands among all (``offset``), what it speaks of (``id``), and where it was heard."""
 
 

@@ -415,7 +415,7 @@ _ADMINS: Final = _in("treasury", user=("admin", "proposer"))
 _APPROVERS: Final = _in("treasury", user=("approver", "proposer"))
 _TREASURY: Final = _in("treasury")
 _FEES: Final = ("fee-collected", "cancellation-fee-collected", "marketplace-fee-collected")
-_ROLES: Final = (
+ROLES: Final = (
     "sender",
     "recipient",
     "old-sender",
@@ -527,7 +527,7 @@ SAID: Final[Mapping[str, tuple[Said, ...]]] = {
         Said(
             Reverted,
             ("reverted",),
-            _in("stream", "marketplace", "treasury", "access-control", "global", user=_ROLES),
+            _in("stream", "marketplace", "treasury", "access-control", "global", user=ROLES),
         ),
     ),
     NEW: (Said(NotificationPushed, tuple(TYPES), {"user": ()}),),

@@ -3,93 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 
-from deploy.catalogue.asyncapi import asyncapi, payload
 from deploy.catalogue.source import is_flat
 from ingest.broadcast import read_broadcast, say
 from ingest.record import Incoming, record
 from shared.database import Connection, Pool
 from shared.domain.catalogue import CATALOGUE
 from shared.domain.notice import TYPES
-from shared.domain.now import ChainFacts
-from shared.domain.schema import SAID, RoomKind
+from shared.domain.schema import SAID
 from tests.builders import ALICE, BOB, CAROL, CONTRACTS, DAVE, ADelivery, a_delivery, block, stream_created, tx
 from tests.ingest.chain_law import TXS, Telling, tellings
 from tests.ingest.test_catalogue import CASES
 from tests.prints import access, created, market, obligation, treasury
+from tests.said import DOCUMENT, FACTS, Heard, closed, hold, kind_of, validator
 from tests.stored import spoken
 
 NOW: Final = 1_770_000_000_000_000  # unix µs
-FACTS: Final = frozenset(ChainFacts.__required_keys__)
-DOCUMENT: Final = asyncapi()
-
-
-class Heard(NamedTuple):
-    """One way in which something was said."""
-
-    name: str
-    data: str
-    type: str
-    room: RoomKind
-    role: str | None
-
-
-def closed(schema: Any) -> Any:
-    """The schema, with no property allowed that it does not name, however deep."""
-    if isinstance(schema, list):
-        return [closed(it) for it in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "allOf" in schema:  # its parts add up
-        parts = [
-            it if "$ref" in it else {**it, "properties": closed(it["properties"])} for it in map(dict, schema["allOf"])
-        ]
-        return {**schema, "allOf": parts, "unevaluatedProperties": False}
-    inner = {name: closed(it) for name, it in schema.items()}
-    return inner | ({"unevaluatedProperties": False} if {"properties", "$ref"} & schema.keys() else {})
-
-
-@cache
-def validator(name: str, room: RoomKind) -> Draft202012Validator:
-    """What may come with a name in rooms of a kind."""
-    schemas = {
-        it: {**schema, "properties": closed(schema["properties"])} if "properties" in schema else schema
-        for it, schema in DOCUMENT["components"]["schemas"].items()
-    }
-    return Draft202012Validator({**closed(payload(name, room)), "components": {"schemas": schemas}})
-
-
-def kind_of(room: str) -> RoomKind:
-    kind: Any = room.partition(":")[0]
-    return kind
-
-
-def hold(told: Iterable[tuple[int, int, str, str, dict[str, Any]]]) -> set[Heard]:
-    """Check these words against the schema; returns in which ways they were said."""
-    found = set()
-    for _, _, room, name, said in told:
-        kind, role, fields = kind_of(room), said.get("role"), said["data"].keys() - FACTS
-        validator(name, kind).validate(said)
-        assert room == said["meta"]["room"]
-        assert said["data"].keys() >= FACTS
-        assert (role is not None) == (kind == "user" and not name.startswith("notification:"))
-        fits = [
-            Heard(name, it.data.__name__, said["type"], kind, role)
-            for it in SAID[name]
-            if said["type"] in it.types and kind in it.heard and it.data.__required_keys__ == fields
-            if role is None or role in it.heard[kind]
-        ]
-        assert fits, (name, said)
-        found.update(fits)
-    return found
 
 
 @asynccontextmanager
@@ -109,7 +45,7 @@ async def said_of(database: Pool, deliveries: Sequence[ADelivery]) -> set[Heard]
     async with undone(database) as connection:
         for number, delivery in enumerate(deliveries):
             await record(connection, [Incoming(delivery.read(), NOW + number)], CONTRACTS)
-        return hold(await spoken(connection))
+        return hold(it[2:] for it in await spoken(connection))
 
 
 def there_and_back(*txs: Any) -> list[ADelivery]:
@@ -172,7 +108,7 @@ async def test_whatever_happens_is_said_in_the_words_of_the_table(database: Pool
     async with undone(database) as connection:
         for number, step in enumerate(steps):
             await record(connection, [Incoming(step.read(), NOW + number)], CONTRACTS)
-        hold(await spoken(connection))
+        hold(it[2:] for it in await spoken(connection))
 
 
 async def test_a_broadcast_is_as_the_document_says(database: Pool) -> None:

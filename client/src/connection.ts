@@ -50,6 +50,7 @@ const RETRY_MAX_MS = 30_000;
 const BURST_MS = 1_000;
 const LINGER_MS = 1_000;
 const SAVE_MS = 250;
+const TIP_MS = 30_000;
 
 export class Realtime {
   readonly url: string;
@@ -76,6 +77,9 @@ export class Realtime {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #saving: ReturnType<typeof setTimeout> | undefined;
   #tries = 0;
+  #tipUsers = 0;
+  #tipAt = 0;
+  #tipTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: RealtimeOptions = {}) {
     this.#options = options;
@@ -193,6 +197,21 @@ export class Realtime {
     return (this.#token !== undefined ? this.#token : await this.#options.token?.()) ?? null;
   }
 
+  /** A request of the signed-in wallet: with its token, or with the cookie that has it. An Error says what went wrong. */
+  async asUser<T>(path: string, init: RequestInit = {}): Promise<T | null> {
+    const token = await this.token();
+    const headers = { ...(init.headers as Record<string, string>), ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    return this.fetch<T>(path, { ...init, headers });
+  }
+
+  /** Keeps `tip` true while nothing is heard: only a snapshot tells of blocks in which nothing of ours happened. */
+  watchTip(): Stop {
+    if (++this.#tipUsers === 1) this.#tipTimer = setInterval(() => void this.#lookAtTip(), TIP_MS);
+    return once(() => {
+      if (--this.#tipUsers === 0) clearInterval(this.#tipTimer);
+    });
+  }
+
   /** GET of a snapshot; an Error says what went wrong. A 404 gives null. */
   async fetch<T>(path: string, init: RequestInit = {}): Promise<T | null> {
     const response = await fetch(this.url + path, { credentials: "include", ...init });
@@ -223,7 +242,18 @@ export class Realtime {
   }
 
   noteTip(height: number): void {
+    this.#tipAt = Date.now();
     if (height > this.tip.get()) this.tip.set(height);
+  }
+
+  async #lookAtTip(): Promise<void> {
+    if (Date.now() - this.#tipAt < TIP_MS || globalThis.document?.hidden) return;
+    try {
+      const found = await this.fetch<{ tip: { blockHeight: number } }>("/api/streams?limit=1");
+      if (found) this.noteTip(found.tip.blockHeight);
+    } catch {
+      // the next look will do
+    }
   }
 
   // -- the socket
@@ -255,6 +285,7 @@ export class Realtime {
       if (socket.active) return this.status.set(this.#downStatus());
       if (/TOKEN|UNAUTH/.test(error.message)) {
         this.#token = null; // refused: the public rooms do not need it
+        this.address.set(null);
         this.status.set("auth-expired");
         socket.connect();
       } else {
@@ -270,6 +301,7 @@ export class Realtime {
 
   #auth(token: string | null): object {
     this.#token = token;
+    if (token) this.address.set(subjectOf(token));
     return { ...(token ? { token } : {}), ...(this.#cursor ? { since: this.#cursor } : {}) };
   }
 
@@ -332,8 +364,8 @@ export class Realtime {
     const asked = wanted.asked;
     if (!socket?.connected || !asked) return;
     const options = asked.since ? { since: asked.since } : {};
-    const args = room.startsWith("stream:") ? ["join-stream-room", room.slice(7)] : [`join-${room}`];
-    socket.timeout(ANSWER_MS).emit(args[0]!, ...args.slice(1), options, (error: unknown, answer: JoinAnswer) => {
+    const [message, ...target] = spoken("join", room);
+    socket.timeout(ANSWER_MS).emit(message, ...target, options, (error: unknown, answer: JoinAnswer) => {
       if (this.#socket !== socket || this.#rooms.get(room) !== wanted || wanted.asked !== asked) return;
       if (error) {
         if (socket.connected) this.#ask(room, wanted);
@@ -356,8 +388,9 @@ export class Realtime {
   #sendLeave(room: string): void {
     const socket = this.#socket;
     if (!socket?.connected) return;
-    const args = room.startsWith("stream:") ? ["leave-stream-room", room.slice(7)] : [`leave-${room}`];
-    socket.timeout(ANSWER_MS).emit(args[0]!, ...args.slice(1), (error: unknown) => {
+    if (room.startsWith("user:")) return void this.#leaving.delete(room); // the server's to give and to take
+    const [message, ...target] = spoken("leave", room);
+    socket.timeout(ANSWER_MS).emit(message, ...target, (error: unknown) => {
       if (!error) this.#leaving.delete(room);
     });
   }
@@ -447,6 +480,24 @@ export class Realtime {
 
 function refused(room: string, code: string, message: string): JoinAnswer {
   return { ok: false, room, error: { code, message } };
+}
+
+/** The message that joins or leaves a room, and its target. */
+function spoken(verb: "join" | "leave", room: string): [string, ...string[]] {
+  if (room.startsWith("stream:")) return [`${verb}-stream-room`, room.slice(7)];
+  if (room.startsWith("user:")) return [`${verb}-user-room`, room.slice(5)];
+  return [`${verb}-${room}`];
+}
+
+/** Whose token this is, as far as it says so; only the server can tell whether it is true. */
+function subjectOf(token: string): string | null {
+  try {
+    const claims = token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/");
+    const { sub } = JSON.parse(atob(claims)) as { sub?: unknown };
+    return typeof sub === "string" ? sub : null;
+  } catch {
+    return null;
+  }
 }
 
 function once(call: () => void): Stop {

@@ -57,7 +57,7 @@ export interface Source<T> {
 }
 
 const RETRY_MS = 2_000;
-const POLL_MS = 30_000;
+const POLL_MS = 15_000;
 const SOON_MS = 150;
 
 /**
@@ -98,8 +98,8 @@ export class Snapshot<T> extends Store<Live<T>> {
       realtime.status.watch(() => this.#stale()),
     ];
     void this.#load(run, joined);
-    // the tip moves with every block, an emission comes only with an event; and while not live nothing comes at all
-    this.#poll = setInterval(() => this.#refetch(0), POLL_MS);
+    // while not live nothing is heard, but HTTP may still be answered
+    this.#poll = setInterval(() => realtime.isConnected || this.#refetch(0), POLL_MS);
     return () => {
       this.#run++;
       clearTimeout(this.#timer);
@@ -155,6 +155,13 @@ export class Snapshot<T> extends Store<Live<T>> {
         if (this.#due) this.#refetch(0);
       }
     }
+  }
+
+  /** Changes the value by what this page has done itself and nobody tells it. */
+  change(edit: (data: T) => T): void {
+    const live = this.get();
+    if (this.#loading) this.#due = true; // what is on its way may be older than the change
+    if (live.data !== null) this.set({ ...live, data: edit(live.data) });
   }
 
   #hear(emission: AnyEmission, heard: Heard): void {

@@ -1,7 +1,8 @@
 /** React hooks and components over one shared connection a tab. */
-import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
 import type { Emissions, ListingView, SaleTold, StreamView } from "./catalogue.js";
-import { Realtime, type RealtimeOptions, type Status } from "./connection.js";
+import type { Realtime, Status } from "./connection.js";
+import { useConnection, useShared } from "./context.js";
 import {
   EMPTY_MARKET,
   EMPTY_TREASURY,
@@ -16,43 +17,8 @@ import { Folded, Snapshot, type Live, type Source } from "./live.js";
 import { marketplaceSource, streamSource, treasurySource, type LiveMarketplace, type LiveStream, type LiveTreasury } from "./sources.js";
 import { formatSbtc, streamAt, type Stream } from "./vesting.js";
 
-const Context = createContext<Realtime | null>(null);
-let ofThisTab: Realtime | null = null;
-let configured: RealtimeOptions = {};
-
-/** Says once, before the first hook mounts, where the server is and where tokens come from. */
-export function configureRealtime(options: RealtimeOptions): void {
-  configured = options;
-}
-
-/** Gives the hooks below it a connection of its own; without one they share the connection of the tab. */
-export function RealtimeProvider({ realtime, children }: { realtime: Realtime; children: ReactNode }): ReactNode {
-  return <Context.Provider value={realtime}>{children}</Context.Provider>;
-}
-
-function useConnection(): Realtime {
-  const given = useContext(Context);
-  return given ?? (ofThisTab ??= new Realtime(configured));
-}
-
-interface Shared<T> {
-  get: () => T;
-  watch: (watcher: () => void) => () => void;
-  start: () => () => void;
-}
-
-function useShared<T>(key: string, make: (realtime: Realtime) => Shared<T>): T {
-  const realtime = useConnection();
-  const [, again] = useState(0);
-  const { store, use } = realtime.share(key, () => make(realtime));
-  useEffect(() => {
-    const stop = use();
-    again((it) => it + 1); // the store in use may be an older one than the one rendered
-    return stop;
-    // eslint-disable-next-line -- `use` is new at every render and means the same
-  }, [realtime, key]);
-  return useSyncExternalStore(store.watch, store.get, store.get);
-}
+export { configureRealtime, RealtimeProvider } from "./context.js";
+export { NotificationCentre, Toasts, useNotifications, type UseNotifications } from "./notices.js";
 
 export interface UseRealtime {
   isConnected: boolean;
@@ -177,7 +143,9 @@ export function useTreasuryEvents(): TreasuryEvents {
 }
 
 function useTip(): number {
-  const { tip } = useConnection();
+  const realtime = useConnection();
+  const { tip } = realtime;
+  useEffect(() => realtime.watchTip(), [realtime]);
   return useSyncExternalStore(tip.watch, tip.get, tip.get);
 }
 

@@ -36,16 +36,35 @@ export async function signOut(token: string, url = ""): Promise<void> {
   await answer(`${url}/api/auth/logout`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
 }
 
+interface Account {
+  address: string;
+  symbol?: string;
+}
+
 interface Provider {
   request(method: "stx_signMessage", params: { message: string }): Promise<{ result?: Signed } & Partial<Signed>>;
+  request(method: "stx_getAddresses"): Promise<{ result?: { addresses: Account[] }; addresses?: Account[] }>;
+}
+
+function wallet(): Provider {
+  const wallets = globalThis as { LeatherProvider?: Provider; StacksProvider?: Provider };
+  const provider = wallets.LeatherProvider ?? wallets.StacksProvider;
+  if (!provider) throw new Error("no Stacks wallet in this browser");
+  return provider;
+}
+
+/** Asks the wallet in this browser for its Stacks address. */
+export async function walletAddress(): Promise<string> {
+  const said = await wallet().request("stx_getAddresses");
+  const { addresses = [] } = said.result ?? said;
+  const found = addresses.find((it) => it.symbol === "STX") ?? addresses.find((it) => it.address.startsWith("S"));
+  if (!found) throw new Error("the wallet named no Stacks address");
+  return found.address;
 }
 
 /** Asks the wallet in this browser (Leather, Xverse and others with a SIP-030 provider) to sign. */
 export async function signWithWallet(message: string): Promise<Signed> {
-  const wallets = globalThis as { LeatherProvider?: Provider; StacksProvider?: Provider };
-  const provider = wallets.LeatherProvider ?? wallets.StacksProvider;
-  if (!provider) throw new Error("no Stacks wallet in this browser");
-  const said = await provider.request("stx_signMessage", { message });
+  const said = await wallet().request("stx_signMessage", { message });
   const { signature, publicKey } = said.result ?? said;
   if (!signature || !publicKey) throw new Error("the wallet gave no signature");
   return { signature, publicKey };

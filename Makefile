@@ -13,7 +13,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c '$(MODERN)' 2>/dev/null && echo $$python && break; done)
 INSTALLED := $(VENV)/.installed
 PACKAGES := client/node_modules/.installed
-PAGE := fanout/page/socket.io.js
+PAGE := fanout/page/page.js
+PAGE_SOURCES := $(wildcard client/src/* client/page/*) client/tsconfig.json
 PEERS := bench/peers/node_modules/.installed
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --no-strip-extras --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade -o
@@ -32,7 +33,7 @@ help:
 	@echo 'make run            everything on this machine, with a simulated chain; Ctrl-C ends it'
 	@echo 'make test           the checks, then all tests'
 	@echo 'make check          format, lint, types, imports'
-	@echo 'make build          the page'"'"'s JavaScript'
+	@echo 'make build          the page'
 	@echo 'make lock           pin the newest packages that pyproject.toml allows'
 	@echo 'make test-law       the law of the fold over many more random chains (EXAMPLES=20000)'
 	@echo 'make test-torture   everything breaks at once for longer (FOR_S=600), every client hears everything'
@@ -93,7 +94,7 @@ bench-latency: $(INSTALLED)
 
 clean:
 	@if [ -x $(BIN)/python ] && [ -e .local ]; then $(BIN)/python -m deploy.local clean; fi
-	rm -rf .local $(PAGE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .local fanout/page client/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.txt
@@ -123,6 +124,5 @@ $(PACKAGES): client/package-lock.json client/package.json | $(INSTALLED)
 $(PEERS): bench/peers/package-lock.json bench/peers/package.json | $(INSTALLED)
 	$(call packages,bench/peers)
 
-$(PAGE): $(PACKAGES)
-	@cp client/node_modules/socket.io-client/dist/socket.io.esm.min.js $@
-	@touch $@
+$(PAGE): $(PACKAGES) $(PAGE_SOURCES)
+	$(call quietly,building the page,$(VENV)/page.log,( cd client && $(WITH_NODE) npm run --silent page ))

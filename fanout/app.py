@@ -14,6 +14,7 @@ from aiohttp import web
 
 from fanout.address import client_address
 from fanout.batched import Batched
+from fanout.board import Board
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front, Handshake, Refusal
 from fanout.history import History
@@ -97,6 +98,13 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         sockets = Sockets(server, manager, clients, sessions, tokens, settings, accepting, spawn)
         tail = Tail(database, redis, common.redis_prefix, on_loss=lambda: spawn(sockets.rewrite_now(), name="rewrite"))
 
+        board = Board(
+            redis,
+            common.redis_prefix,
+            str(common.port),
+            lambda: (clients.epoch, clients.position.seq, tail.lag, len(server.eio.sockets)),
+        )
+
         async def data_lane() -> None:
             async for heard in tail.follow():
                 if isinstance(heard, Head):
@@ -109,6 +117,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
                         clients.remember(entries)
                     started.set()
                     continue
+                board.note(heard)
                 for part in _parts(heard, settings.queue_low_bytes):
                     clients.speak(part)
                     await outgoing.idle()  # nothing piles up: what is spoken next shares the next pass
@@ -137,6 +146,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             "wheel": server.eio.wheel.run(),
             "tidy": tidy(),
         }
+        if settings.page:
+            parts["board"] = board.run()
         for name, part in parts.items():
             spawn(part, name=name)
         app = web_app(
@@ -147,6 +158,7 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             accepting,
             SignIn(settings, redis, tokens, sockets.log_out),
             Notifications(database, tokens),
+            board,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()

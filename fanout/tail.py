@@ -52,6 +52,11 @@ class Tail:
         self._top = 0  # where the feed ended at the last look
 
     @property
+    def lag(self) -> int:
+        """Entries of the outbox, as of the last look at it, that have not been read yet."""
+        return max(0, (self._due or 0) - self._seq)
+
+    @property
     def silence_s(self) -> float:
         """Seconds since the feed or the outbox was last read."""
         return time.monotonic() - self._heard_at
@@ -73,7 +78,7 @@ class Tail:
                         yield entries
                 self._due = head.offset.seq if head else self._due
                 await self._see_loss()
-            NODE_LAG.set(max(0, (self._due or 0) - self._seq))
+            NODE_LAG.set(self.lag)
             if self._feed is None:
                 continue
             entries = await self._from_feed(self._feed)

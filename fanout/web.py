@@ -10,6 +10,7 @@ from aiohttp import web
 
 from fanout.address import client_address
 from fanout.answers import refusal
+from fanout.board import Board
 from fanout.notifications import OPERATIONS, Notifications
 from fanout.openapi import document
 from fanout.routes import ROUTES
@@ -22,9 +23,9 @@ from shared.telemetry import bearer_matches, metrics_text
 from shared.wire import encode
 
 PAGE: Final = Path(__file__).parent / "page"
-_PAGE_FILES: Final = {"page.js": "text/javascript", "page.css": "text/css", "socket.io.js": "text/javascript"}
+_PAGE_FILES: Final = {"page.js": "text/javascript", "page.css": "text/css"}
+_POLICY: Final = "default-src 'self'; connect-src 'self'{}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -44,6 +45,7 @@ def web_app(
     accepting: Callable[[], bool],
     signin: SignIn | None = None,
     notifications: Notifications | None = None,
+    board: Board | None = None,
 ) -> web.Application:
     """All routes of fanout.
 
@@ -121,16 +123,25 @@ def web_app(
         ]
     )
     if settings.page:
-        app.add_routes([web.get("/", _page), web.get("/page/{name}", _page_file), web.get("/favicon.ico", _no_icon)])
+        policy = _POLICY.format(f" {settings.control_url}" if settings.control_url else "")
+
+        async def page(request: web.Request) -> web.Response:
+            if not (PAGE / "page.js").is_file():
+                return refusal(404, "NOT_FOUND", "the page is not built: run `make build`")
+            headers = {**_PAGE_HEADERS, "Content-Security-Policy": policy}
+            return web.Response(
+                text=(PAGE / "index.html").read_text(encoding="utf-8"), content_type="text/html", headers=headers
+            )
+
+        async def status(request: web.Request) -> web.Response:
+            assert board is not None
+            body = encode(board.status(settings.control_url or None))
+            return web.Response(body=body, content_type="application/json", headers=_PAGE_HEADERS)
+
+        if board is not None:
+            app.add_routes([web.get("/page/status.json", status)])
+        app.add_routes([web.get("/", page), web.get("/page/{name}", _page_file), web.get("/favicon.ico", _no_icon)])
     return app
-
-
-async def _page(request: web.Request) -> web.Response:
-    if not (PAGE / "socket.io.js").is_file():
-        return refusal(404, "NOT_FOUND", "the page is not built: run `make build`")
-    return web.Response(
-        text=(PAGE / "index.html").read_text(encoding="utf-8"), content_type="text/html", headers=_PAGE_HEADERS
-    )
 
 
 async def _no_icon(request: web.Request) -> web.Response:

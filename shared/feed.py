@@ -1,12 +1,13 @@
 """The feed: the outbox's copy in Redis, one stream entry a ``seq`` with the id ``<seq>-0``.
 
-Fields: ``at`` (unix µs), ``rooms`` (JSON list; a room's place is the emission's n) and ``0``, ``1``, … (each emission's
-encoded ``"name",payload``). Redis may lose it at any time; the relay writes it anew from the outbox.
+Fields: ``at`` and ``relayed`` (unix µs), ``rooms`` (JSON list; a room's place is the emission's n) and ``0``, ``1``, …
+(each emission's encoded ``"name",payload``). Redis may lose it at any time; the relay writes it anew from the outbox.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, cast
@@ -111,6 +112,8 @@ def _fields(entry: Entry) -> list[bytes]:
     fields = [
         b"at",
         str(entry.at).encode(),
+        b"relayed",
+        str(time.time_ns() // 1000).encode(),
         b"rooms",
         msgspec.json.encode([room for room, _ in entry.spoken]),
     ]
@@ -122,7 +125,7 @@ def _fields(entry: Entry) -> list[bytes]:
 def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     rooms = msgspec.json.decode(fields[b"rooms"], type=list[str])
     spoken = tuple(Spoken(room, fields[str(n).encode()]) for n, room in enumerate(rooms))
-    return Entry(int(stream_id.partition(b"-")[0]), int(fields[b"at"]), spoken)
+    return Entry(int(stream_id.partition(b"-")[0]), int(fields[b"at"]), spoken, int(fields.get(b"relayed", 0)))
 
 
 class Feed:

@@ -198,6 +198,12 @@ def ingest_settings(environ: Mapping[str, str]) -> IngestSettings:
     return settings
 
 
+def _loopback_url(value: str) -> str:
+    if value and not re.fullmatch(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}", value):
+        raise ValueError("must be http://127.0.0.1:<port>")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class FanoutSettings:
     """What one fanout node is told."""
@@ -223,6 +229,7 @@ class FanoutSettings:
     queue_high_bytes: int  # waiting for one connection
     queue_low_bytes: int
     page: bool
+    control_url: str  # of the local control panel, or nothing
     dev_user_rooms: bool  # anybody may hear any user room; never in production
 
 
@@ -256,8 +263,11 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
         queue_high_bytes=read.read("QUEUE_HIGH_BYTES", "262144", _whole(8192, 2**30)),
         queue_low_bytes=read.read("QUEUE_LOW_BYTES", "65536", _whole(4096, 2**30)),
         page=read.read("PAGE", "on", _switch) == "on",
+        control_url=read.read("CONTROL_URL", "", _loopback_url),
         dev_user_rooms=open_rooms,
     )
+    if settings.control_url and kind != "development":
+        read.faults.append("CONTROL_URL needs BITPAY_ENV=development")
     if (settings.queue_low_bytes or 0) >= (settings.queue_high_bytes or 2**31):
         read.faults.append("QUEUE_LOW_BYTES must be less than QUEUE_HIGH_BYTES")
     read.finish()

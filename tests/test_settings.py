@@ -108,6 +108,12 @@ FANOUT: dict[str, Row] = {
     "PING_INTERVAL_S": whole("ping_interval_s", 25, 1, 600),
     "PING_TIMEOUT_S": whole("ping_timeout_s", 20, 1, 600),
     "DEFLATE": word("deflate", default=False, on=True, off=False),
+    "CONTROL_URL": (
+        "control_url",
+        "",
+        {},
+        ["http://example.com:4900", "https://127.0.0.1:4900", "http://127.0.0.1:4900/", "127.0.0.1:4900"],
+    ),
     "PAGE": word("page", default=True, on=True, off=False),
 }
 TABLE = [(ingest, name, row) for name, row in INGEST.items()] + [(fanout, name, row) for name, row in FANOUT.items()]
@@ -141,6 +147,12 @@ def test_urls_have_the_schemes_of_their_servers(read: Callable[..., Any]) -> Non
     for url in ("mysql://h/d", "postgresql+asyncpg://h/d", "h/d", "http://h"):
         assert "DATABASE_URL must be" in faults(read, DATABASE_URL=url)
         assert "REDIS_URL must be" in faults(read, REDIS_URL=url)
+
+
+def test_the_control_panel_is_for_development_alone() -> None:
+    url = "http://127.0.0.1:4900"
+    assert "CONTROL_URL needs BITPAY_ENV=development" in faults(fanout, CONTROL_URL=url)
+    assert url == fanout(CONTROL_URL=url, BITPAY_ENV="development").control_url
 
 
 def test_migrations_need_the_database_alone() -> None:

@@ -11,6 +11,8 @@ export type { Category, Channel, Inbox, NotificationsState } from "./notificatio
 export { Toaster } from "./toaster.js";
 export { NO_TOASTS, nextEnd, toastsAfter } from "./toasts.js";
 export type { Toast, Toasts, ToastStep } from "./toasts.js";
+export { Store } from "./store.js";
+export type { Stop } from "./store.js";
 export { Folded, Snapshot } from "./live.js";
 export type { Live, Source } from "./live.js";
 export { marketplaceSource, streamSource, treasurySource } from "./sources.js";

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 from dataclasses import replace
 
 import asyncpg
 import pytest
-from playwright.async_api import async_playwright, expect
 from redis.asyncio import Redis
 
 from bench.deliveries import block, body, created, withdrawn
@@ -135,32 +132,6 @@ async def test_a_reorg_takes_back_what_was_heard_and_says_what_is_true_now(proce
             corrected.payload["type"],
             corrected.payload["data"]["withdrawn"],
         )
-
-
-async def test_the_page_shows_an_event_as_it_happens(processes: Processes) -> None:
-    ingest, node = processes.start("ingest"), processes.start("fanout")
-    await post(ingest, body(block(100, [created(1)])))
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium, "no Chromium: `apt-get install chromium`, or name it in CHROMIUM"
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
-        )
-        page = await browser.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        await page.goto(node.url)
-        await expect(page.locator("#status")).to_have_attribute("data-state", "live")
-        await expect(page.locator('#streams > li[data-stream-id="1"]')).to_have_attribute("data-status", "active")
-        await post(ingest, body(block(101, [withdrawn(1, 10**9)])))
-        await post(ingest, a_stream(2).encoded("v1"))
-        await expect(page.locator('#events > li[data-name="stream:withdrawal"]')).to_have_count(1)
-        await expect(page.locator('#streams > li[data-stream-id="1"]')).to_have_attribute("data-status", "completed")
-        await expect(page.locator('#streams > li[data-stream-id="2"]')).to_have_attribute("data-status", "active")
-        assert [] == faults
-        await browser.close()
 
 
 async def test_what_is_sent_twice_shuffled_and_in_parallel_is_heard_once_and_in_one_order(

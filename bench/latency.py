@@ -25,7 +25,7 @@ CONNECTIONS = 8
 SETTLE_S = 3.0  # not measured: caches and connections warm up
 
 
-async def _post(ingest: Process, requests: Sequence[bytes], rate: float) -> tuple[list[float], list[float]]:
+async def post_on_schedule(ingest: Process, requests: Sequence[bytes], rate: float) -> tuple[list[float], list[float]]:
     """When each was sent and when it was answered, unix ms."""
     sent, answered = [0.0] * len(requests), [0.0] * len(requests)
     free: asyncio.Queue[Poster] = asyncio.Queue()
@@ -59,7 +59,7 @@ async def main(rate: float, seconds: float) -> None:
         rooms = [f"stream:{i}" for i in range(1, STREAMS + 1)]
         async with client(node.url, *rooms) as listener, Poster(ingest.port) as first:
             await first.post(request(body(block(999, [created(i) for i in range(1, STREAMS + 1)]))))
-            sent, answered = await _post(ingest, [request(body(it)) for it in blocks], rate)
+            sent, answered = await post_on_schedule(ingest, [request(body(it)) for it in blocks], rate)
             await listener.until(lambda it: len(it.lines) > STREAMS * 2 + 2 * len(blocks))
         # of each transaction its first emission; what has no data is the cursor of a quiet connection
         heard = {it.payload["data"]["txHash"]: it.at for it in reversed(listener.heard) if "data" in it.payload}

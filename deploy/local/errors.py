@@ -7,6 +7,10 @@ class LocalFault(Exception):
     """Nothing was started, or it was stopped again; the message is one sentence that says what to do."""
 
 
+class Impossible(Exception):
+    """What was commanded cannot be done now; nothing was. The message says why and what would help."""
+
+
 class BadEnvironment(LocalFault):
     """A process refuses the variables that it was started with."""
 

@@ -3,11 +3,13 @@
 A ``Scenario`` looks at the world and thinks of an action, or of none. What must follow of itself (a proposal is
 approved, then executed; a purchase is settled or runs out; a pause ends) is a scenario as well, so everything that is
 begun is carried on, whatever a reorg did in between.
+
+Where somebody commands what happens next, scenarios are chosen for what they lead to (``on_the_way``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias, TypeVar
@@ -36,9 +38,11 @@ from deploy.local.actions.proposals import (
 )
 from deploy.local.actions.streams import Cancel, Create, HandOver, Withdraw
 from deploy.local.actions.treasury import CollectFee, EndAdminTransfer, PayOut, ProposeAdminTransfer, SetFee
+from deploy.local.errors import Impossible
 from deploy.local.world import DAILY_LIMIT, Cast, Listing, Proposal, Purchase, Stream, World
 
 T = TypeVar("T")
+Goal: TypeAlias = Literal["create", "withdraw", "list", "buy"]
 
 BUSY = 12  # open streams from which on there are no new ones
 QUIET = 0.07  # of all blocks come after a quiet stretch, if somebody waits for its end
@@ -89,8 +93,10 @@ Scenario: TypeAlias = Callable[[Now], Action | None]
 
 
 def somebody_pays(now: Now) -> Action | None:
-    if now.world.access.is_paused or len(now.world.open()) >= BUSY:
-        return None
+    return None if now.world.access.is_paused or len(now.world.open()) >= BUSY else a_payment(now)
+
+
+def a_payment(now: Now) -> Action:
     sender, recipient = now.rng.sample(now.cast.wallets, 2)
     start = now.height + now.rng.randint(0, 4)
     amount = now.rng.choice((250_000, 1_000_000, 12_345_678, 50_000_000, 250_000_000)) + now.rng.randint(0, 999)
@@ -283,6 +289,12 @@ def somebody_executes(now: Now) -> Action | None:
     return execute(now.somebody(), proposal_id)
 
 
+def the_owner_authorizes(now: Now) -> Action | None:
+    missing = (it for it in now.cast.needed if it not in now.world.access.contracts)
+    contract = next(missing, None)
+    return SetRole(now.cast.deployer, "contract", contract, is_granted=True) if contract else None
+
+
 def an_admin_changes_roles(now: Now) -> Action:
     """A role is granted until two wallets have it, then one of them loses it. The owner always stays an admin."""
     access = now.world.access
@@ -342,21 +354,55 @@ SCENARIOS: tuple[tuple[int, Scenario], ...] = (  # the first number is how often
     (1, an_admin_pauses),
     (3, the_owner_offers_the_admin_role),
 )
+_GOALS: dict[Goal, type[Action]] = {"create": Create, "withdraw": Withdraw, "list": ListNft, "buy": BuyNft}
 _WEIGHTS, _SCENARIOS = zip(*SCENARIOS, strict=True)
 
 
 def next_action(world: World, height: int, cast: Cast, rng: Random) -> Action:
     """Something that makes sense now. At first the owner authorizes our contracts: nothing works before."""
     now = Now(world, height, cast, rng)
-    for contract in cast.needed:
-        if contract not in world.access.contracts:
-            return SetRole(cast.deployer, "contract", contract, is_granted=True)
+    if authorization := the_owner_authorizes(now):
+        return authorization
     if world.access.is_paused and rng.random() < UNPAUSED:
         return SetPause(rng.choice(world.access.admins), is_paused=False)
     while True:  # ends: some of them always have an idea
         scenario: Scenario = rng.choices(_SCENARIOS, _WEIGHTS)[0]
         if action := scenario(now):
             return action
+
+
+def on_the_way(goal: Goal, world: World, height: int, cast: Cast, rng: Random) -> Iterator[Action]:
+    """What leads to a goal within one block of that height, each action upon the one before; the last is the goal."""
+    action: Action | None = None
+    while not isinstance(action, _GOALS[goal]):
+        action = _next_on_the_way(goal, Now(world, height, cast, rng))
+        yield action
+        outcome = action.perform(world, height, cast)
+        assert outcome, f"{action} leads nowhere"
+        world = outcome.world
+
+
+def _next_on_the_way(goal: Goal, now: Now) -> Action:
+    """Nobody lists without a stream or buys without an offer, and while the protocol is paused neither begins."""
+    if authorization := the_owner_authorizes(now):
+        return authorization
+    if goal == "withdraw":
+        if withdrawal := somebody_withdraws(now):
+            return withdrawal
+        raise Impossible("no stream is open that could be drawn from: create one first")
+    if goal == "list" and (listing := somebody_lists(now)):
+        return listing
+    if now.world.access.is_paused:
+        return SetPause(now.rng.choice(now.world.access.admins), is_paused=False)
+    if goal == "buy":
+        return somebody_buys(now) or somebody_lists(now) or a_payment(now)
+    return a_payment(now)
+
+
+def height_for(goal: Goal, world: World, height: int) -> int:
+    """The height of the next block in which the goal can be reached: nothing vests before a stream has begun."""
+    starts = [stream.start for _, stream in world.open()] if goal == "withdraw" else []
+    return max(height, min(starts, default=0)) + 1
 
 
 def next_height(world: World, height: int, rng: Random) -> int:

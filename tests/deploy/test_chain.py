@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from random import Random
+from typing import Literal
 
 import msgspec
 import pytest
@@ -12,9 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.actions import Action
-from deploy.local.actions.marketplace import CancelExpiredPurchase, CancelListing, InitiatePurchase, UpdateListingPrice
-from deploy.local.chain import DEEPEST, KEPT, Attempt, Chain, Delivery, Sealed, mine
+from deploy.local.actions.access import SetPause, SetRole
+from deploy.local.actions.marketplace import (
+    BuyNft,
+    CancelExpiredPurchase,
+    CancelListing,
+    InitiatePurchase,
+    ListNft,
+    UpdateListingPrice,
+)
+from deploy.local.actions.streams import Create, Withdraw
+from deploy.local.chain import DEEPEST, KEPT, Attempt, Chain, Command, Delivery, Sealed, mine, replay
 from deploy.local.chainhook import Block, Print, fake_hash
+from deploy.local.errors import Impossible
 from deploy.local.simulator import company_of
 from deploy.local.world import Listing, Stream, genesis
 from shared.domain import clarity
@@ -25,6 +37,10 @@ DEFAULT_SEED = 7
 GENESIS_S = 1_760_000_000
 STEPS = 150
 seeds = st.integers(0, 2**32)
+commands = st.builds(Command, st.sampled_from(("create", "withdraw", "list", "buy", "block"))) | st.builds(
+    Command, st.just("reorg"), st.integers(1, DEEPEST)
+)
+commanded = st.lists(st.none() | commands, min_size=STEPS, max_size=STEPS)  # None: nobody commands that step
 
 PRINTS = """
 stream-created: stream-id u, sender p, recipient p, amount u, start-block u, end-block u
@@ -70,15 +86,18 @@ access-admin-transfer-completed: new-admin p
 obligation-minted: stream-id u, token-id u, owner p
 obligation-transferred: stream-id u, token-id u, from p, to p, note s61
 """
+GOALS = {"create": Create, "withdraw": Withdraw, "list": ListNft, "buy": BuyNft}
 FIELDS = dict(line.split(": ") for line in PRINTS.strip().splitlines())
 ASSETS = ("stream-nft/mint", "stream-nft/burn", "obligation-nft/burn")
 
 
-def play(seed: int, steps: int = STEPS) -> Iterator[tuple[Chain, Delivery]]:
+def play(seed: int, steps: int = STEPS, commands: Sequence[Command | None] = ()) -> Iterator[tuple[Chain, Delivery]]:
+    """A chain step by step; what is commanded and cannot be is no step."""
     chain = Chain.begin(seed, GENESIS_S, COMPANY)
     for step in range(steps):
-        chain, delivery = chain.next(GENESIS_S + 3 * step, COMPANY)
-        yield chain, delivery
+        with suppress(Impossible):
+            chain, delivery = chain.next(GENESIS_S + 3 * step, COMPANY, commands[step] if commands else None)
+            yield chain, delivery
 
 
 def followed(seed: int, steps: int) -> Follower:
@@ -94,14 +113,15 @@ def quarter_of_an_hour() -> Follower:
     return followed(DEFAULT_SEED, 300)
 
 
-@given(seeds)
-@settings(max_examples=15, deadline=None)
-def test_what_is_told_could_have_happened(seed: int) -> None:
+@given(seeds, st.just(()) | commanded)
+@settings(max_examples=20, deadline=None)
+def test_what_is_told_could_have_happened(seed: int, commands: Sequence[Command | None]) -> None:
     follower = Follower()
-    for number, (_, delivery) in enumerate(play(seed), 1):
+    for _, delivery in play(seed, commands=commands):
         follower.hear(delivery)
-        if delivery.rollback or number == STEPS:
+        if delivery.rollback:
             Auditor(COMPANY).audit(follower.txs())
+    Auditor(COMPANY).audit(follower.txs())
 
 
 @given(seeds, st.randoms(use_true_random=False))
@@ -186,21 +206,71 @@ def test_a_chain_that_runs_for_long_stays_sound_and_small(seed: int) -> None:
     assert DEEPEST == 5 < KEPT - DEEPEST
 
 
-@given(seeds)
-@settings(max_examples=15, deadline=None)
-def test_a_reorg_grows_the_chain_and_mines_its_transactions_again_or_never(seed: int) -> None:
+@given(seeds, st.just(()) | commanded)
+@settings(max_examples=20, deadline=None)
+def test_a_reorg_grows_the_chain_and_mines_its_transactions_again_or_never(
+    seed: int, commands: Sequence[Command | None]
+) -> None:
     before = 0
-    for chain, delivery in play(seed):
+    for chain, delivery in play(seed, commands=commands):
         assert chain.height > before
         if delivery.rollback:
             assert chain.height == before + 1
-            assert before - delivery.rollback[-1].height < DEEPEST
+            assert commands or before - delivery.rollback[-1].height < DEEPEST
             assert chain.base.height < delivery.rollback[-1].height
         blocks = (*delivery.apply, *delivery.rollback)
         assert len({block.hash for block in blocks}) == len(blocks), "no block is both applied and rolled back"
         applied = [tx.hash for block in delivery.apply for tx in block.txs]
         assert len(set(applied)) == len(applied)
         before = chain.height
+
+
+@given(seeds, st.integers(0, STEPS), commanded)
+@settings(max_examples=20, deadline=None)
+def test_a_command_does_what_it_says_and_no_more(seed: int, start: int, commands: Sequence[Command | None]) -> None:
+    *_, chain = Chain.begin(seed, GENESIS_S, COMPANY), *(chain for chain, _ in play(seed, start))
+    for command in commands:
+        kept = sum(bool(block.attempts) for block in chain.blocks[-KEPT + 1 :])
+        with suppress(Impossible):
+            chain, delivery = chain.next(chain.blocks[-1].time if chain.blocks else GENESIS_S, COMPANY, command)
+            if command and command.do == "reorg":
+                assert min(command.depth, kept) == len(delivery.rollback)
+            elif command and command.do != "block":
+                (block,), attempts = delivery.apply, chain.blocks[-1].attempts
+                assert not delivery.rollback
+                assert block.height == chain.height
+                assert all(tx.success for tx in block.txs), "what it needs is done before it"
+                *needed, last = [type(attempt.action) for attempt in attempts]
+                assert GOALS[command.do] is last
+                assert last not in needed
+                assert {SetRole, SetPause, Create, ListNft} >= {*needed}
+
+
+@pytest.mark.parametrize("goal", ["create", "buy"])
+def test_a_command_ends_a_pause_that_stands_in_its_way(goal: Literal["create", "buy"]) -> None:
+    for chain, _ in play(DEFAULT_SEED, 600):
+        world, _ = replay(chain.base.world, chain.blocks, COMPANY)
+        if world.access.is_paused:
+            after, _ = chain.next(GENESIS_S, COMPANY, Command(goal))
+            actions = [attempt.action for attempt in after.blocks[-1].attempts]
+            assert isinstance(actions[0], SetPause)
+            assert not actions[0].is_paused
+            return
+    raise AssertionError("the protocol was never paused")
+
+
+@pytest.mark.parametrize("command", [Command("withdraw"), Command("reorg", 1)])
+def test_what_an_empty_chain_cannot_do_is_refused(command: Command) -> None:
+    with pytest.raises(Impossible, match="first"):
+        Chain.begin(7, GENESIS_S, COMPANY).next(GENESIS_S, COMPANY, command)
+
+
+def test_what_was_created_can_be_drawn_from_at_once() -> None:
+    """Also where the stream begins some blocks later: until then the chain is quiet."""
+    chain = Chain.begin(DEFAULT_SEED, GENESIS_S, COMPANY)
+    for do in ("create", "withdraw", "withdraw"):
+        chain, delivery = chain.next(GENESIS_S, COMPANY, Command(do))
+    assert ["stream-withdrawal"] == names(delivery.apply[0].txs[0].events)
 
 
 def test_blocks_are_never_ahead_of_the_clock() -> None:
@@ -223,19 +293,21 @@ def test_blocks_return_and_transactions_fail() -> None:
     assert refused, "by a contract, after a reorg changed what came before"
 
 
-@given(seeds, st.integers(0, STEPS - 1))
-@settings(max_examples=15, deadline=None)
-def test_a_chain_that_was_written_down_goes_on_as_if_nothing_had_happened(seed: int, stop: int) -> None:
-    chain = Chain.begin(seed, GENESIS_S, COMPANY)
-    for step, (expected, delivery) in enumerate(play(seed, stop + 3)):
-        if step == stop:
-            written = msgspec.json.encode(chain)
-            chain = msgspec.json.decode(written, type=Chain)
-            assert written == msgspec.json.encode(chain)
-            again = chain.next(GENESIS_S + 3 * step, COMPANY)
-            assert again == chain.next(GENESIS_S + 3 * step, COMPANY), "a step can be made once more"
-        chain, told = chain.next(GENESIS_S + 3 * step, COMPANY)
-        assert (expected, delivery) == (chain, told)
+@given(seeds, st.integers(0, STEPS - 1), st.none() | commands)
+@settings(max_examples=20, deadline=None)
+def test_a_chain_that_was_written_down_goes_on_as_if_nothing_had_happened(
+    seed: int, stop: int, command: Command | None
+) -> None:
+    *_, (chain, _) = play(seed, stop + 1)
+    written = msgspec.json.encode((chain, command))
+    read, command = msgspec.json.decode(written, type=tuple[Chain, Command | None])
+    assert written == msgspec.json.encode((read, command))
+    for step, asked in enumerate((command, None, None)):
+        with suppress(Impossible):
+            expected = chain.next(GENESIS_S + 3 * (STEPS + step), COMPANY, asked)
+            assert expected == read.next(GENESIS_S + 3 * (STEPS + step), COMPANY, asked)
+            assert expected == read.next(GENESIS_S + 3 * (STEPS + step), COMPANY, asked), "a step can be made once more"
+            chain = read = expected[0]
 
 
 def test_the_same_seed_is_the_same_chain() -> None:

@@ -33,6 +33,24 @@ class Child:
         self._log = logs / f"{name}.log"
         self._process: Process | None = None
         self._stopping = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was killed to stay down."""
+        return not self._wanted.is_set()
+
+    def kill(self) -> None:
+        """SIGKILL, and it stays down until ``start``."""
+        self._wanted.clear()
+        if self.is_alive and self._process:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # its session is its own
+
+    def start(self) -> None:
+        """Let one that was killed run again."""
+        self._wanted.set()
 
     @property
     def is_alive(self) -> bool:
@@ -43,10 +61,13 @@ class Child:
         wait, longest = BACKOFF_S
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
+            await self._wanted.wait()
             began = loop.time()
             status, last = await self._run()
             if self._stopping.is_set():
                 return
+            if self.is_stopped:
+                continue
             if status == BAD_SETTINGS:
                 raise BadEnvironment(f"{self.name} refuses its settings, for the reason it gave above")
             told = "\n".join(f"    {line}" for line in last)

@@ -1,8 +1,9 @@
 """Plays a simulated chain into a real ingest: ``python -m deploy.local.simulator --help``.
 
 Each step is a delivery, posted to the webhook as Chainhook would: in one of four renderings drawn at random, and now
-and then through a second hook as well. The state file holds the chain before a step and the step's time until the
-delivery was accepted; a run that was killed in between makes the same step once more, and its duplicates are no-ops.
+and then through a second hook as well. The state file holds the chain before a step, with the step's time and what
+commanded it, until the delivery was accepted; a run that was killed in between makes the same step once more, and its
+duplicates are no-ops. With ``--control-port`` steps can be commanded (``orders.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,8 +25,9 @@ import aiohttp
 import msgspec
 
 from deploy.local import chainhook
-from deploy.local.chain import Chain, Delivery
-from deploy.local.errors import LocalFault
+from deploy.local.chain import Chain, Command, Delivery, replay
+from deploy.local.errors import Impossible, LocalFault
+from deploy.local.orders import Made, Order, Orders, taking
 from deploy.local.world import Cast, cast
 from shared.settings import BadSettings, ingest_settings
 from shared.telemetry import start_logging
@@ -38,10 +40,12 @@ TWICE = 0.3  # of all deliveries come through a second hook too
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """What the state file holds. ``due``: unix seconds of a step after ``chain`` that may not have been delivered."""
+    """What the state file holds. ``due``: unix seconds of a step after ``chain`` that may not have been delivered,
+    and ``command`` what decided it, if anybody did."""
 
     chain: Chain
     due: int | None = None
+    command: Command | None = None
 
 
 class State:
@@ -95,19 +99,33 @@ def posts(delivery: Delivery, seed: str, network: str) -> list[Post]:
     return found
 
 
-async def play(url: str, secret: str, interval_s: float, state: State, company: Cast) -> None:
-    """Make a block every ``interval_s`` seconds, the first at once, for ever. Raises ``LocalFault``."""
-    saved = state.load(company)
+async def play(
+    url: str, secret: str, interval_s: float, state: State, company: Cast, orders: Orders | None = None
+) -> None:
+    """Make a block every ``interval_s`` seconds, the first at once, and those that are ordered, for ever.
+
+    Raises ``LocalFault``.
+    """
+    saved, orders = state.load(company), orders or Orders()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=POST_S)) as session:
         loop = asyncio.get_running_loop()
+        next_at = loop.time()
         while True:
-            next_at = loop.time() + interval_s
+            orders.height = saved.chain.height
+            cut_off = saved.due is not None
+            order = Order(saved.command) if cut_off else await orders.next(next_at)
+            if order.command is None:
+                next_at = loop.time() + interval_s
             now = int(time.time()) if saved.due is None else saved.due
-            state.save(Saved(saved.chain, due=now))
-            chain, delivery = saved.chain.next(now, company)
-            if delivery.apply or delivery.rollback:
-                for post in posts(delivery, f"{chain.seed}:{chain.step}", company.network):
-                    await _send(session, url, secret, post)
+            try:
+                chain, delivery = saved.chain.next(now, company, order.command)
+            except Impossible as why:
+                if not order.outcome.done():
+                    order.outcome.set_result(why)
+                continue
+            state.save(Saved(saved.chain, now, order.command))
+            for post in posts(delivery, f"{chain.seed}:{chain.step}", company.network):
+                await _send(session, url, secret, post)
             saved = Saved(chain)
             state.save(saved)
             told = {
@@ -117,7 +135,19 @@ async def play(url: str, secret: str, interval_s: float, state: State, company: 
                 "transactions": sum(len(block.txs) for block in delivery.apply),
             }
             log.info("reorg" if delivery.rollback else "block", extra=told)
-            await asyncio.sleep(max(0.0, next_at - loop.time()))
+            if not order.outcome.done():  # whoever commanded it may have gone
+                stream_id = _commanded_of(chain, order.command, company)
+                made = Made(chain.height, len(delivery.apply), len(delivery.rollback), stream_id)
+                order.outcome.set_result(made)
+
+
+def _commanded_of(chain: Chain, command: Command | None, company: Cast) -> int | None:
+    """The stream that a command was about: the newest one, or that of the block's last action."""
+    if command is None or command.do in ("block", "reorg"):
+        return None
+    if command.do == "create":
+        return max(replay(chain.base.world, chain.blocks, company)[0].streams, default=None)
+    return getattr(chain.blocks[-1].attempts[-1].action, "stream_id", None)
 
 
 async def _send(session: aiohttp.ClientSession, url: str, secret: str, post: Post) -> None:
@@ -162,6 +192,12 @@ async def _until_stopped(work: Coroutine[None, None, None]) -> None:
         await task
 
 
+async def _play(url: str, secret: str, interval_s: float, state: State, company: Cast, port: int) -> None:
+    orders = Orders()
+    async with taking(orders, port, secret) if port else nullcontext():
+        await play(url, secret, interval_s, state, company, orders)
+
+
 def main() -> int:
     """0 after SIGINT or SIGTERM, 1 when it cannot go on, 2 for wrong arguments or settings."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.simulator", description=__doc__.split("\n")[0])
@@ -170,13 +206,15 @@ def main() -> int:
     parser.add_argument("--interval", type=float, default=3.0, help="seconds from block to block")
     parser.add_argument("--seed", type=int, default=7, help="decides what happens, for a new state file")
     parser.add_argument("--state", type=Path, default=Path(".local/chain.json"), help="where the chain is kept")
+    parser.add_argument("--control-port", type=int, default=0, help="take commands here, with the secret as bearer")
     given = parser.parse_args()
     start_logging("simulator", "info")
     url = f"{given.url.rstrip('/')}/webhooks/chainhook"
     try:
         company = company_of(os.environ)
         state = State(given.state, given.seed)
-        asyncio.run(_until_stopped(play(url, given.secret.strip(), given.interval, state, company)))
+        work = _play(url, given.secret.strip(), given.interval, state, company, given.control_port)
+        asyncio.run(_until_stopped(work))
     except BadSettings as bad:
         sys.stderr.write(f"simulator: {bad}\n")
         return 2

@@ -19,13 +19,14 @@ import asyncpg
 
 from deploy.local.banner import banner
 from deploy.local.children import Child, run_to_end
+from deploy.local.control import Panel, controlling
 from deploy.local.environment import Folder, Ports, child_environment, is_on_this_machine
 from deploy.local.errors import LocalFault
 from deploy.local.processes import free_port
 from deploy.local.services import Postgres, Valkey, start_postgres, start_valkey
 from deploy.local.terminal import progress, say
 
-POSTGRES_PORT, VALKEY_PORT, INGEST_PORT, FANOUT_PORTS = 54320, 63790, 3000, (4000, 4001)
+POSTGRES_PORT, VALKEY_PORT, INGEST_PORT, FANOUT_PORTS, CONTROL_PORT = 54320, 63790, 3000, (4000, 4001), 4900
 DATABASE = "bitpay"
 READY_S = 60.0
 STOP_S = 25.0  # a little more than the processes' own DRAIN_S
@@ -86,6 +87,10 @@ async def _run(environ: Mapping[str, str], stop: Stop) -> None:
         async with progress("migrating the database"):
             await run_to_end("the migration", told, ["alembic", "upgrade", "head"])
         logs = folder.path / "log"
+        simulated = _is_simulated(environ, database_url)
+        control, commands = _choose_control_ports()
+        if told["BITPAY_ENV"] == "development":
+            told = {"CONTROL_URL": f"http://127.0.0.1:{control}"} | told
         children = [
             Child(name, name.partition("-")[0], told | {"PORT": str(port)}, logs)
             for name, port in ports.by_name.items()
@@ -93,12 +98,21 @@ async def _run(environ: Mapping[str, str], stop: Stop) -> None:
         _keep(children[:1], stack, tasks, stop)  # ingest starts first and stops last
         _keep(children[1:], stack, tasks, stop)
         await _until_ready(ports, tasks)
-        simulated = _is_simulated(environ, database_url)
         if simulated:
             chain = folder.chain_file(database_url, embedded=postgres is not None)
             arguments = ["--url", f"http://127.0.0.1:{ports.ingest}", "--state", str(chain)]
-            arguments += ["--interval", environ.get("BITPAY_BLOCK_S") or "3"]
+            arguments += ["--interval", environ.get("BITPAY_BLOCK_S") or "3", "--control-port", str(commands)]
             _keep([Child("simulator", "deploy.local.simulator", told, logs, *arguments)], stack, tasks, stop)
+        panel = Panel(
+            nodes={child.name: child for child in children[1:]},
+            ports=ports.by_name,
+            origins=frozenset(told["ALLOWED_ORIGINS"].split(",")),
+            commands=f"http://127.0.0.1:{commands}" if simulated else None,
+            secret=told["CHAINHOOK_SECRET_TOKEN"].split(",")[0].strip(),
+            redis_url=redis_url if not environ.get("REDIS_URL") else None,
+        )
+        if "CONTROL_URL" in told:
+            await stack.enter_async_context(controlling(panel, control))
         say(banner(environ, folder, ports, postgres, database_url, simulated=simulated))
         await tasks.failure()
 
@@ -214,6 +228,12 @@ def _choose_ports() -> Ports:
             say(f"port {usual} is taken: {name} listens on {port}")
         chosen.append(port)
     return Ports(chosen[0], tuple(chosen[1:]))
+
+
+def _choose_control_ports() -> tuple[int, int]:
+    """Where the control panel listens, and where the simulator takes its commands."""
+    panel = free_port(CONTROL_PORT)
+    return panel, free_port(panel + 1)
 
 
 async def _until_ready(ports: Ports, tasks: _Tasks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +55,8 @@ def test_everything_starts_and_one_signal_ends_all_of_it(tmp_path: Path) -> None
             ports = sorted({int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)})
             (ingest,) = re.findall(r"POST (http://\S+)/webhooks", said)
             wait_for(lambda: told(f"{ingest}/metrics") > 0, 20, f"no block arrived:\n{said}")
+            (page,) = re.findall(r"page +(http://\S+?)/\n", said)
+            commanded(page)
         finally:
             run.send_signal(signal.SIGINT)
             said += run.stdout.read()
@@ -63,6 +67,28 @@ def test_everything_starts_and_one_signal_ends_all_of_it(tmp_path: Path) -> None
     assert [] == [port for port in ports if not is_free(port)]
     subprocess.run([sys.executable, "-m", "deploy.local", "clean"], cwd=ROOT, env=environ, check=True, timeout=30)
     assert [] == list(tmp_path.iterdir())
+
+
+def commanded(page: str) -> None:
+    """One pass over the control panel, as the page asks."""
+    control = asked(f"{page}/page/status.json")["control"]
+    origin = {"origin": page, "content-type": "application/json"}
+    assert {"ok": True, "paused": True} == asked(f"{control}/feed", origin, {"paused": True})
+    made = asked(f"{control}/chain", origin, {"do": "create"})
+    assert made["ok"]
+    assert made["streamId"]
+    assert 2 == asked(f"{control}/chain", origin, {"do": "reorg", "depth": 2})["rolledBack"]
+    assert asked(f"{control}/redis", origin, {"do": "empty"})["ok"]
+    for do in ("kill", "start"):
+        assert asked(f"{control}/nodes/fanout-2", origin, {"do": do})["ok"]
+    wait_for(lambda: asked(f"{control}/", origin)["nodes"][1]["alive"], 20, "the node did not come back")
+
+
+def asked(url: str, headers: dict[str, str] | None = None, body: object = None) -> dict[str, Any]:
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, headers or {})
+    found: dict[str, Any] = json.load(urllib.request.urlopen(request, timeout=30))
+    return found
 
 
 def told(metrics: str) -> float:

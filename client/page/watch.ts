@@ -1,6 +1,6 @@
 /**
  * What the page has seen: entries, blocks, arrival times, and the count of what it heard. Changes are gathered and shown
- * once a frame, so that hundreds of events a second cost no more than sixty paintings.
+ * a few times a second, so that hundreds of events cost no more paintings than eyes can follow.
  */
 import { Store, type EmissionName, type Emissions, type Heard, type Realtime, type Stop } from "@bitpay/realtime";
 import { sentence } from "./words.js";
@@ -41,6 +41,7 @@ const ROWS = 120;
 const BLOCKS = 60;
 const KEYS = 20_000;
 const AHEAD = 5;
+const SHOW_MS = 200;
 export const SHARED_ROOMS = ["marketplace", "treasury", "access-control"];
 /** Names that tell what is true now; the sentence is taken from those that tell what happened. */
 const STATES = new Set<string>(["stream:updated", "treasury:balance-updated"]);
@@ -57,7 +58,8 @@ export class Watch extends Store<Seen> {
   #heard = 0;
   #duplicated = 0;
   #retracted = 0;
-  #frame = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #shownAt = 0;
   #newest = -1;
 
   constructor(readonly realtime: Realtime) {
@@ -181,8 +183,9 @@ export class Watch extends Store<Seen> {
   }
 
   #show(): void {
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#shownAt = Date.now();
       const blocks = [...this.#blocks.values()].sort((a, b) => a.height - b.height);
       this.set({
         rows: this.#rows.map((it) => ({ ...it })),
@@ -191,6 +194,6 @@ export class Watch extends Store<Seen> {
         duplicated: this.#duplicated,
         retracted: this.#retracted,
       });
-    });
+    }, Math.max(0, this.#shownAt + SHOW_MS - Date.now()));
   }
 }

@@ -43,6 +43,7 @@ SILENCE_S: Final = 15.0  # a node that heard nothing for so long is not ready
 CLOSE_SHARE: Final = 0.5  # part of DRAIN_S over which connections are closed
 SEND_BUFFER: Final = 131_072  # bytes of the kernel's; one that grows by itself hides those who do not read
 BACKLOG: Final = 4096
+END_S: Final = 2.0  # for a part to end in, before it is cancelled again
 TIDY_S: Final = 5.0
 TIDY_LINKS: Final = 100
 
@@ -171,9 +172,17 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         await sockets.close_all(common.drain_s * CLOSE_SHARE)
         await runner.cleanup()
         batched.end()
-        for task in list(spawned):
-            task.cancel()
+        await _end(spawned)
     log.info("fanout ended")
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel all until none is left: a cancellation that meets the end of a wait in upstream's code can be lost there,
+    and the loop that was to end goes on listening."""
+    while tasks:
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.wait(list(tasks), timeout=END_S)
 
 
 def open_files() -> int:

@@ -15,7 +15,7 @@ async def test_a_part_that_loses_its_cancellation_is_ended_all_the_same() -> Non
         await asyncio.sleep(60)  # as upstream's loop goes on
 
     tasks = {asyncio.create_task(listen()), asyncio.create_task(asyncio.sleep(60))}
-    for task in list(tasks):
+    for task in tasks:
         task.add_done_callback(tasks.discard)
     await asyncio.sleep(0)
     async with asyncio.timeout(10):

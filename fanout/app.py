@@ -43,6 +43,7 @@ SILENCE_S: Final = 15.0  # a node that heard nothing for so long is not ready
 CLOSE_SHARE: Final = 0.5  # part of DRAIN_S over which connections are closed
 SEND_BUFFER: Final = 131_072  # bytes of the kernel's; one that grows by itself hides those who do not read
 BACKLOG: Final = 4096
+READY_S: Final = 5.0  # for a worker to begin before it listens; then it says that it is not ready
 END_S: Final = 2.0  # for a part to end in, before it is cancelled again
 TIDY_S: Final = 5.0
 TIDY_LINKS: Final = 100
@@ -165,6 +166,10 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         await runner.setup()
         assert runner.server is not None
         entrance = _entrance(settings, server, accepting, runner.server)
+        if shared:  # the kernel gives a worker its share of connections as soon as it listens, ready or not
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READY_S):
+                    await started.wait()
         door = await asyncio.get_running_loop().create_server(lambda: Front(entrance), sock=listener, backlog=BACKLOG)
         log.info("fanout listens", extra={"host": common.host, "port": common.port, "open_files": open_files()})
         await stop.wait()

@@ -385,6 +385,8 @@ async def test_an_interrupt_ends_the_command_without_harm(
     await database.execute("UPDATE streams SET amount = 1 WHERE stream_id = 2")
     before = await contents(database)
     async with database.acquire() as recording, recording.transaction():
+        # however long the command takes to get there, the lock outlives it
+        await recording.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await outbox.head(recording, lock=True)  # so that the swap waits
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ingest", "rebuild", "--swap",

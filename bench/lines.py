@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 BESIDE_PAD: Final = 43  # bytes of {"n":…,"t":…,"pad":""} when n has seven digits and t is now
 
@@ -23,8 +23,7 @@ class Aim:
         return self.room.replace("%d", str(n % self.rooms))
 
 
-@dataclass(frozen=True, slots=True)
-class Pub:
+class Pub(NamedTuple):
     """Event ``n``, due at ``t`` (unix µs), and where it goes."""
 
     n: int

@@ -6,14 +6,13 @@ import asyncio
 import logging
 import resource
 import socket
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 
 from fanout.address import client_address
-from fanout.batched import Batched
 from fanout.board import Board
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front, Handshake, Refusal
@@ -30,7 +29,6 @@ from fanout.tokens import Tokens, token_of
 from fanout.upstream import Server
 from fanout.web import SOCKETS, web_app
 from shared.database import open_database
-from shared.domain.entry import Entry
 from shared.feed import open_redis
 from shared.health import neighbours
 from shared.outbox import Head
@@ -94,9 +92,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             Limits(settings.resume_max, settings.queue_high_bytes),
             spawn,
         )
-        batched = Batched(redis)
-        sessions = Sessions(redis, batched, common.redis_prefix, settings.session_ttl_s)
-        tokens = Tokens(settings, redis, batched)
+        sessions = Sessions(redis, common.redis_prefix, settings.session_ttl_s)
+        tokens = Tokens(settings, redis)
         sockets = Sockets(server, manager, clients, sessions, tokens, settings, accepting, spawn)
         tail = Tail(database, redis, common.redis_prefix, on_loss=lambda: spawn(sockets.rewrite_now(), name="rewrite"))
 
@@ -120,8 +117,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
                     started.set()
                     continue
                 board.note(heard)
-                for part in _parts(heard, settings.queue_low_bytes):
-                    clients.speak(part)
+                left = iter(heard)
+                while clients.speak(left, settings.queue_low_bytes):
                     await outgoing.idle()  # nothing piles up: what is spoken next shares the next pass
                     await asyncio.sleep(0)  # pings and joins get their turn
 
@@ -176,7 +173,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         door.close()
         await sockets.close_all(common.drain_s * CLOSE_SHARE)
         await runner.cleanup()
-        batched.end()
+        sessions.end()
+        tokens.end()
         await _end(spawned)
     log.info("fanout ended")
 
@@ -237,17 +235,3 @@ def _entrance(settings: FanoutSettings, server: Server, accepting: Any, others: 
         return token_of({"Authorization": handshake.header(b"authorization"), "Cookie": handshake.header(b"cookie")})
 
     return Entrance(SOCKETS.encode(), server.eio, admits, address, token, others, settings.deflate)
-
-
-def _parts(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
-    """Entries in portions of about so many bytes, so that what waits for one connection stays bounded."""
-    part: list[Entry] = []
-    total = 0
-    for entry in entries:
-        part.append(entry)
-        total += sum(len(words) for _, words in entry.spoken)
-        if total >= size:
-            yield part
-            part, total = [], 0
-    if part:
-        yield part

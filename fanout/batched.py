@@ -1,77 +1,71 @@
-"""Calls of Redis that wait share one round trip: what is asked while one is on its way goes with the next."""
+"""Questions that wait share one round trip: what is asked while one is on its way goes with the next."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
-
-from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
 
 from shared.feed import OUTAGES
 
-AT_ONCE: Final = 500  # calls of one round trip
+AT_ONCE: Final = 200  # questions of one round trip: a script over so many keys keeps others waiting for under 2 ms
 
-Call = Callable[[Pipeline], Any]  # queues one command
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
-class Batched:
-    """One command of each asker, in order."""
+class Batched(Generic[Q, A]):
+    """Asks ``answer_all`` for many at once; answers are in the order of the questions."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._waiting: list[tuple[Call, asyncio.Future[Any]]] = []
-        self._sending: asyncio.Task[None] | None = None
+    def __init__(self, answer_all: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
+        self._answer_all = answer_all
+        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._asking: asyncio.Task[None] | None = None
         self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # looked up once: each look costs a system call
 
-    async def ask(self, call: Call) -> Any:
-        """The answer to the one command that ``call`` queues. Raises one of ``OUTAGES``, or what Redis answers."""
+    async def ask(self, question: Q) -> A:
+        """The answer. Raises one of ``OUTAGES``."""
         if self._ended:
             raise ConnectionError("this node ends")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((call, future))
-        if self._sending is None:
-            self._sending = loop.create_task(self._send_all(), name="batched")
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[A] = self._loop.create_future()
+        self._waiting.append((question, future))
+        if self._asking is None:
+            self._asking = self._loop.create_task(self._ask_all(), name="batched")
         return await future
 
-    async def _send_all(self) -> None:
+    async def _ask_all(self) -> None:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await self._send(batch)
+                await self._ask(batch)
         finally:
-            self._sending = None
-            for _, future in self._waiting:  # none, unless this task was cancelled
-                _fail(future, ConnectionError("this node ends"))
+            self._asking = None
+            _fail(self._waiting, ConnectionError("this node ends"))  # none, unless this task was cancelled
             self._waiting = []
 
-    async def _send(self, batch: list[tuple[Call, asyncio.Future[Any]]]) -> None:
-        answers: list[Any] = [ConnectionError("this node ends")] * len(batch)
+    async def _ask(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+        error: Exception = ConnectionError("this node ends")
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for call, _ in batch:
-                    queued = call(pipeline)
-                    if asyncio.iscoroutine(queued):  # a script's
-                        await queued
-                answers = await pipeline.execute(raise_on_error=False)
-        except OUTAGES as error:
-            answers = [error] * len(batch)
-        finally:
+            answers = await self._answer_all([question for question, _ in batch])
             for (_, future), answer in zip(batch, answers, strict=True):
-                if isinstance(answer, Exception):
-                    _fail(future, answer)
-                elif not future.done():
+                if not future.done():
                     future.set_result(answer)
+        except OUTAGES as outage:
+            error = outage
+        finally:
+            _fail(batch, error)
 
     def end(self) -> None:
         """Whoever waits, or asks from now on, gets ``ConnectionError``."""
         self._ended = True
-        if self._sending is not None:
-            self._sending.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
 
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _fail(batch: list[tuple[Q, asyncio.Future[A]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -61,6 +61,16 @@ class Client:
         return spare >= 1
 
 
+class Audience(set[Link]):
+    """The links of a room's LIVE members, and where something was last said to them."""
+
+    __slots__ = ("last",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: tuple[int, int] = (0, 0)  # as an ``Offset``; a plain tuple, for one is made for each emission
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``resume_max``: emissions that one may have missed. ``high``: bytes that may wait for one."""
@@ -86,8 +96,7 @@ class Clients:
     ) -> None:
         self._ring, self._history, self._outgoing = ring, history, outgoing
         self._limits, self._spawn = limits, spawn
-        self._audiences: dict[str, set[Link]] = {}
-        self._spoken: dict[str, Offset] = {}  # where something was last said in a room that has an audience
+        self._audiences: dict[str, Audience] = {}
         self._moved: asyncio.Future[None] | None = None  # done when the position moves
         self._behind: set[Client] = set()
         self.by_sid: dict[str, Client] = {}
@@ -109,46 +118,54 @@ class Clients:
     def remember(self, entries: Iterable[Entry]) -> None:
         """Fill the ring with entries before this node's position."""
         for entry in entries:
-            self._ring.add(entry.seq, self._framed(entry))
+            said = _framed(entry, self.epoch.encode())
+            self._ring.add(entry.seq, said, sum(len(frame) for _, frame in said))
 
     # -- speaking
 
-    def speak(self, entries: Iterable[Entry]) -> None:
-        """Queue entries for the audiences of their rooms, and move this node's position."""
-        sent, now = 0, time.time()
-        audiences = self._audiences
+    def speak(self, entries: Iterator[Entry], budget: int) -> int:
+        """Queue entries for the audiences of their rooms until their frames are about ``budget`` bytes together, and
+        move this node's position; returns how many entries, 0 where none was left.
+
+        What waits for one connection grows by no more than that before the caller lets it be written.
+        """
+        audiences, ring, outgoing = self._audiences, self._ring, self._outgoing
+        due, epoch, oldest = outgoing.due, self.epoch.encode(), 0
+        spoken = sent = total = seq = n = 0
         for entry in entries:
-            said = self._framed(entry)
-            self._ring.add(entry.seq, said)
-            self.position = Offset(entry.seq, len(said) - 1)
-            heard = 0
+            seq, n, spoken = entry.seq, 0, spoken + 1
+            said = _framed(entry, epoch)
+            size = 0
             for n, (room, frame) in enumerate(said):
+                size += len(frame)
                 audience = audiences.get(room)
                 if audience is None:
                     continue
-                self._spoken[room] = Offset(entry.seq, n)
-                heard += len(audience)
+                audience.last = seq, n
+                sent += len(audience)
+                oldest = oldest or entry.at
                 for link in audience:
                     link.pending.append(frame)
                     if not link.due:
                         link.due = True
-                        link.engine.outgoing.add(link)
-            if heard:
-                sent += heard
-                DELIVER_SECONDS.observe(max(0.0, now - entry.at / 1e6))
+                        due.append(link)
+            ring.add(seq, said, size)
+            total += size
+            if total >= budget:
+                break
+        if not spoken:
+            return 0
+        self.position = Offset(seq, n)
+        NODE_SEQ.set(seq)
+        if due:
+            outgoing.schedule()
         if sent:
             SENT.inc(sent)
-        NODE_SEQ.set(self.position.seq)
+            DELIVER_SECONDS.observe(max(0.0, time.time() - oldest / 1e6))
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
-
-    def _framed(self, entry: Entry) -> tuple[Framed, ...]:
-        seq, epoch = entry.seq, self.epoch.encode()
-        return tuple(
-            Framed(room, frames.frame(b'42[%b,"%b.%d-%d"]' % (words, epoch, seq, n)))
-            for n, (room, words) in enumerate(entry.spoken)
-        )
+        return spoken
 
     async def keep_cursors_young(self) -> None:
         """Send ``system:cursor`` to every LIVE client whose last cursor is behind, again and again.
@@ -167,7 +184,8 @@ class Clients:
 
     def last_told(self, client: Client) -> Offset:
         """The cursor that a LIVE client was last sent."""
-        return max((client.told, *(self._spoken.get(room, client.told) for room in client.rooms)))
+        heard = [self._audiences[room].last for room in client.rooms if room in self._audiences]
+        return Offset(*max((client.told, *heard)))
 
     # -- coming and going
 
@@ -196,7 +214,7 @@ class Clients:
         """From now on it hears the room; what was said before ``position`` (this node's) it need not be told."""
         client.rooms[room] = self.position if position is None else position
         if client.live:
-            self._audiences.setdefault(room, set()).add(client.link)
+            self._join_audience(client, room)
 
     def leave(self, client: Client, room: str) -> None:
         """From now on it does not hear the room."""
@@ -209,13 +227,18 @@ class Clients:
         found = [link.client for link in audience if link.client is not None]
         return found + [client for client in self._behind if room in client.rooms]
 
+    def _join_audience(self, client: Client, room: str) -> None:
+        audience = self._audiences.get(room)
+        if audience is None:
+            audience = self._audiences[room] = Audience()
+        audience.add(client.link)
+
     def _leave_audience(self, client: Client, room: str) -> None:
         audience = self._audiences.get(room)
         if audience is not None:
             audience.discard(client.link)
             if not audience:
                 del self._audiences[room]
-                self._spoken.pop(room, None)
 
     def _leave_audiences(self, client: Client) -> None:
         if client.live:
@@ -252,7 +275,7 @@ class Clients:
         self._behind.discard(client)
         BEHIND.set(len(self._behind))
         for room in client.rooms:
-            self._audiences.setdefault(room, set()).add(client.link)
+            self._join_audience(client, room)
         self._turned(client)
 
     def _catch_up_now(self, client: Client) -> None:
@@ -400,6 +423,16 @@ class Clients:
                 sent += 1
                 await self._if_full(link)
             told = past.upto
+
+
+def _framed(entry: Entry, epoch: bytes) -> tuple[Framed, ...]:
+    seq = entry.seq
+    return tuple(
+        [
+            (room, frames.text(b'42[%b,"%b.%d-%d"]' % (words, epoch, seq, n)))
+            for n, (room, words) in enumerate(entry.spoken)
+        ]
+    )
 
 
 def _with_cursor(frame: bytes, cursor: bytes) -> bytes:

@@ -38,6 +38,7 @@ class Engine(Protocol):
     ping_interval: float
     ping_timeout: float
     message_max: int  # bytes
+    loop: asyncio.AbstractEventLoop  # looked up once: each look costs a system call (getpid, in CPython 3.11)
     outgoing: Outgoing
     wheel: Wheel
     high: int  # bytes waiting for one connection, above which it is told no more for now
@@ -96,7 +97,7 @@ class Link:
         """Wait until what waits is below the low mark, or the link is closed."""
         while not self.closed and (self.paused or self.pending):
             if self.waiter is None:
-                self.waiter = asyncio.get_running_loop().create_future()
+                self.waiter = self.engine.loop.create_future()
             await asyncio.shield(self.waiter)
 
     def _wake(self) -> None:
@@ -126,19 +127,18 @@ class WebSocketLink(Link, asyncio.Protocol):
 
     def flush(self) -> None:
         self.due = False
+        pending = self.pending
         if self.paused:
             if self.waiting > self.engine.high:
                 self.engine.fell_behind(self)
             return
-        if self.closed or not self.pending:
+        if self.closed or not pending:
             return
-        pending, self.pending = self.pending, []
         if self._deflate:
-            pending = [deflated(it) for it in pending]
-        if len(pending) == 1:
-            self._transport.write(pending[0])
-        else:
-            self._transport.write(b"".join(pending))
+            pending[:] = [deflated(it) for it in pending]
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        pending.clear()
+        self._transport.write(data)
         if self.waiter is not None and not self.paused:
             self._wake()
 
@@ -214,7 +214,7 @@ class WebSocketLink(Link, asyncio.Protocol):
             self._inbox = deque()
         self._inbox.append(data)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._handle())
+            self._task = self.engine.loop.create_task(self._handle())
         if len(self._inbox) > INBOX_MAX:
             self._transport.pause_reading()
 
@@ -270,7 +270,7 @@ class WebSocketLink(Link, asyncio.Protocol):
             transport.write(close_frame(code))
             transport.close()
             # a peer that has stopped reading would keep the transport and its buffer for ever
-            asyncio.get_running_loop().call_later(CLOSE_S, transport.abort)
+            self.engine.loop.call_later(CLOSE_S, transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.closed:
@@ -294,40 +294,43 @@ class WebSocketLink(Link, asyncio.Protocol):
 class Outgoing:
     """The links that something waits for, and the pass that writes it."""
 
-    __slots__ = ("_due", "_idle", "_scheduled")
+    __slots__ = ("_idle", "_loop", "_scheduled", "due")
 
     def __init__(self) -> None:
-        self._due: list[Link] = []
+        self.due: list[Link] = []  # each is marked so; whoever appends to it calls ``schedule``
+        self._loop = asyncio.get_running_loop()
         self._scheduled = False
-        self._idle: asyncio.Future[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def add(self, link: Link) -> None:
         """This link is due; the caller has marked it."""
-        self._due.append(link)
+        self.due.append(link)
+        if not self._scheduled:
+            self.schedule()
+
+    def schedule(self) -> None:
+        """All that is due is written from the loop's next turn on."""
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run)
+            self._idle.clear()
+            self._loop.call_soon(self._run)
 
     def _run(self) -> None:
-        due = self._due
-        if len(due) > SLICE:
-            self._due = due[SLICE:]
-            del due[SLICE:]
-            asyncio.get_running_loop().call_soon(self._run)
-        else:
-            self._due, self._scheduled = [], False
-        for link in due:
+        turn = self.due[:SLICE]
+        del self.due[:SLICE]
+        for link in turn:
             link.flush()
-        if not self._scheduled and self._idle is not None:
-            self._idle.set_result(None)
-            self._idle = None
+        if self.due:
+            self._loop.call_soon(self._run)
+        else:
+            self._scheduled = False
+            self._idle.set()
 
     async def idle(self) -> None:
         """Wait until all that is due has been written; then whoever speaks on cannot pile things up."""
         while self._scheduled:
-            if self._idle is None:
-                self._idle = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._idle)
+            await self._idle.wait()
 
 
 class Wheel:

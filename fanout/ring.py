@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 from shared.domain.entry import Offset
 
 ENTRY_BYTES = 200  # of an entry's own, beside its frames
 
-
-class Framed(NamedTuple):
-    """An emission as it goes out: where to, and the whole WebSocket frame with its cursor."""
-
-    room: str
-    frame: bytes
+Framed: TypeAlias = tuple[str, bytes]  # an emission as it goes out: its room, the whole WebSocket frame with its cursor
 
 
 class Ring:
     """Consecutive entries, the oldest of which go when there are too many or they are too large together."""
 
-    __slots__ = ("_bytes", "_first", "_max_bytes", "_next", "_slots")
+    __slots__ = ("_bytes", "_first", "_max_bytes", "_next", "_sizes", "_slots")
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self._slots: list[Sequence[Framed]] = [()] * max_entries
+        self._sizes = [0] * max_entries  # bytes of each
         self._max_bytes = max_bytes
         self._first = self._next = 0  # seqs; equal while it is empty
         self._bytes = 0
@@ -36,22 +32,26 @@ class Ring:
         self._slots = [()] * len(self._slots)
         self._first = self._next = self._bytes = 0
 
-    def add(self, seq: int, said: Sequence[Framed]) -> None:
-        """Append the entry ``seq``; where it does not follow the last one, it begins anew."""
+    def add(self, seq: int, said: Sequence[Framed], size: int) -> None:
+        """Append the entry ``seq``, with the bytes of its frames; where it does not follow the last one, it begins
+        anew."""
         if seq != self._next:
             self.clear()
             self._first = self._next = seq
-        if len(self) == len(self._slots):
+        slots = self._slots
+        if seq - self._first == len(slots):
             self._drop()
-        self._slots[seq % len(self._slots)] = said
+        slot = seq % len(slots)
+        slots[slot] = said
+        self._sizes[slot] = size = size + ENTRY_BYTES
         self._next = seq + 1
-        self._bytes += _size(said)
+        self._bytes += size
         while self._bytes > self._max_bytes and len(self) > 1:
             self._drop()
 
     def _drop(self) -> None:
         slot = self._first % len(self._slots)
-        self._bytes -= _size(self._slots[slot])
+        self._bytes -= self._sizes[slot]
         self._slots[slot] = ()
         self._first += 1
 
@@ -66,7 +66,3 @@ class Ring:
             for n, framed in enumerate(slots[seq % size]):
                 if seq > offset.seq or n > offset.n:
                     yield Offset(seq, n), framed
-
-
-def _size(said: Sequence[Framed]) -> int:
-    return ENTRY_BYTES + sum(len(it.frame) for it in said)

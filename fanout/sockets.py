@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -16,6 +15,7 @@ from fanout import frames
 from fanout.access import Asked, Denied, Shown, allowed, asked
 from fanout.clients import Client, Clients, NotResumable
 from fanout.history import Gone
+from fanout.ids import SESSION_BYTES
 from fanout.links import SLICE, Link
 from fanout.manager import RedisStreamManager
 from fanout.messages import Authenticated, Joined, Left, Refused
@@ -32,7 +32,6 @@ from shared.settings import FanoutSettings
 log = logging.getLogger("fanout.sockets")
 
 SWEEP_S: Final = 1.0  # how often tokens are looked at
-_PID_BYTES: Final = 18
 _PID_MAX: Final = 64  # characters that a client may call its pid
 
 
@@ -163,7 +162,8 @@ class Sockets:
                 told = self._clients.position
                 result = "resync"
         start = Cursor(self._clients.epoch, told)
-        return Session(secrets.token_urlsafe(_PID_BYTES), user, start, rooms=dict.fromkeys(rooms, told)), told, result
+        pid = self._server.eio.ids.make(SESSION_BYTES)
+        return Session(pid, user, start, rooms=dict.fromkeys(rooms, told)), told, result
 
     # -- messages
 

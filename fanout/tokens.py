@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import jwt
 from redis.asyncio import Redis
@@ -39,10 +39,11 @@ class Token:
 class Tokens:
     """Issues, reads and revokes."""
 
-    def __init__(self, settings: FanoutSettings, redis: Redis, batched: Batched) -> None:
+    def __init__(self, settings: FanoutSettings, redis: Redis) -> None:
         self._secrets, self._ttl_s = settings.jwt_secrets, settings.token_ttl_s
         self._network, self._prefix = settings.common.network, settings.common.redis_prefix
-        self._redis, self._batched = redis, batched
+        self._redis = redis
+        self._lookups: Batched[str, bytes | None] = Batched(self._look_up)
 
     def issue(self, address: str) -> tuple[str, Token]:
         """A new token of this address, signed with the first secret."""
@@ -92,8 +93,14 @@ class Tokens:
 
     async def revoked(self, jti: str) -> bool:
         """Whether it was revoked. Raises one of ``OUTAGES``."""
-        key = f"{self._prefix}:revoked:{jti}"
-        return bool(await self._batched.ask(lambda pipeline: pipeline.exists(key)))
+        return await self._lookups.ask(f"{self._prefix}:revoked:{jti}") is not None
+
+    async def _look_up(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        return cast("list[bytes | None]", await self._redis.mget(keys))
+
+    def end(self) -> None:
+        """Nothing more is looked up."""
+        self._lookups.end()
 
 
 def token_of(headers: Mapping[str, str], cookies: Mapping[str, str] | None = None) -> str | None:

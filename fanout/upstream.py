@@ -21,6 +21,7 @@ from engineio.async_socket import AsyncSocket
 from socketio import packet as wire
 
 from fanout import frames
+from fanout.ids import SOCKET_BYTES, Ids
 from fanout.links import CLOSE_S, Link, Outgoing, WebSocketLink, Wheel
 
 NAMESPACE: Final = "/"
@@ -108,7 +109,8 @@ class Engine(engineio.AsyncServer):
         super().__init__(monitor_clients=False, max_http_buffer_size=MESSAGE_MAX_BYTES, **kwargs)
         driven: Mapping[str, Any] = self._async
         self._async = {**driven, "websocket": _UpgradedWebSocket}
-        self.outgoing, self.wheel = Outgoing(), Wheel()
+        self.loop = asyncio.get_running_loop()
+        self.ids, self.outgoing, self.wheel = Ids(), Outgoing(), Wheel()
         self.message_max = MESSAGE_MAX_BYTES
         self.high, self.low = high, low
         self._of_address: Counter[str] = Counter()
@@ -122,6 +124,10 @@ class Engine(engineio.AsyncServer):
         link.token = token
         self._keep(link)
         return link
+
+    def generate_id(self) -> str:
+        """Upstream (``base_server.py``, same name) asks the system for randomness each time."""
+        return self.ids.make(SOCKET_BYTES)
 
     def _keep(self, link: Link) -> None:
         self.sockets[link.sid] = link
@@ -282,7 +288,7 @@ class PollingLink(Link, AsyncSocket):
         self.queue.put_nowait(engine.Packet(engine.CLOSE))
         self.queue.put_nowait(None)
         if self._transport is not None:
-            asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
+            self.engine.loop.call_later(CLOSE_S, self._transport.abort)
         self._wake()
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:

@@ -123,9 +123,11 @@ def _fields(entry: Entry) -> list[bytes]:
 
 
 def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
-    rooms = msgspec.json.decode(fields[b"rooms"], type=list[str])
-    spoken = tuple(Spoken(room, fields[str(n).encode()]) for n, room in enumerate(rooms))
+    spoken = tuple([Spoken(room, fields[b"%d" % n]) for n, room in enumerate(_rooms(fields[b"rooms"]))])
     return Entry(int(stream_id.partition(b"-")[0]), int(fields[b"at"]), spoken, int(fields.get(b"relayed", 0)))
+
+
+_rooms = msgspec.json.Decoder(list[str]).decode
 
 
 class Feed:

@@ -15,14 +15,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, cast
 
-import msgspec
 import uvloop
 from aiohttp import web
 from redis.asyncio import Redis
 
 from bench.lines import Pub, hear
 from fanout.app import BACKLOG, listen
-from fanout.batched import Batched
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front
 from fanout.history import History
@@ -36,6 +34,7 @@ from fanout.web import SOCKETS
 from shared.database import Pool
 from shared.domain.entry import Entry, Offset, Spoken
 from shared.settings import fanout_settings
+from shared.wire import encode
 from tests.processes import base_environment
 
 
@@ -77,22 +76,19 @@ async def main(port: int, ctl: int) -> None:
             Limits(settings.resume_max, settings.queue_high_bytes),
             spawn,
         )
-        batched = Batched(redis)
-        sessions = Unstored(redis, batched, "bench", settings.session_ttl_s)
-        Sockets(server, manager, clients, sessions, Tokens(settings, redis, batched), settings, lambda: True, spawn)
+        sessions = Unstored(redis, "bench", settings.session_ttl_s)
+        Sockets(server, manager, clients, sessions, Tokens(settings, redis), settings, lambda: True, spawn)
         clients.restart("be0cbe0c", Offset(0, 0))
 
         async def publish(pubs: Sequence[Pub]) -> None:
-            entries, size = [], 0
-            for seq, it in enumerate(pubs, clients.position.seq + 1):
-                words = b'"stream:updated",' + msgspec.json.encode({"n": it.n, "t": it.t, "pad": it.pad})
-                entries.append(Entry(seq, int(time.time() * 1e6), (Spoken(it.room, words),)))
-                size += len(words)
-                if size >= settings.queue_low_bytes or it is pubs[-1]:
-                    clients.speak(entries)
-                    entries, size = [], 0
-                    await outgoing.idle()
-                    await asyncio.sleep(0)
+            now = int(time.time() * 1e6)
+            entries = (
+                Entry(seq, now, (Spoken(room, b'"stream:updated",' + encode({"n": n, "t": t, "pad": pad})),))
+                for seq, (n, t, room, pad) in enumerate(pubs, clients.position.seq + 1)
+            )
+            while clients.speak(entries, settings.queue_low_bytes):
+                await outgoing.idle()
+                await asyncio.sleep(0)
 
         runner = web.AppRunner(web.Application(), access_log=None)
         await runner.setup()

@@ -17,7 +17,6 @@ from redis.asyncio import Redis as AsyncRedis
 from bench.suite.figures import Run
 from bench.suite.load import Found, Load
 from bench.suite.servers import NAMES, OURS, WAYS, Ground, Name, Server, Way, serving
-from fanout.batched import Batched
 from fanout.tokens import Tokens
 from shared.settings import fanout_settings
 from tests.builders import ALICE, BOB, CAROL, DAVE
@@ -147,7 +146,7 @@ def _tokens(bench: Bench) -> Path:
     """CONNECTs with a token each, as another back end would issue them."""
     settings = fanout_settings(base_environment("postgresql://nowhere/none", "redis://nowhere", "bench"))
     nowhere = AsyncRedis(host="nowhere")  # only revoking asks it
-    tokens = Tokens(settings, nowhere, Batched(nowhere))
+    tokens = Tokens(settings, nowhere)
     people = (ALICE, BOB, CAROL, DAVE)
     issued = (tokens.issue(people[i % len(people)])[0] for i in range(bench.effort.many))
     path = bench.ground.folder / "auths"

@@ -11,7 +11,6 @@ import httpx
 from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
-from fanout.batched import Batched
 from fanout.notifications import Notifications
 from fanout.snapshots import Snapshots
 from fanout.tokens import Tokens
@@ -86,7 +85,7 @@ async def serving(
 
     server = Server(async_mode="aiohttp", namespaces=["/"])
     settings = fanout_settings(environment)
-    personal = Notifications(database, Tokens(settings, redis, Batched(redis))) if redis else None
+    personal = Notifications(database, Tokens(settings, redis)) if redis else None
     app = web_app(server, Snapshots(database), settings, check, lambda: True, notifications=personal)
     async with TestServer(app) as site, httpx.AsyncClient(base_url=str(site.make_url("/"))) as client:
         yield client

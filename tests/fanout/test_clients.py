@@ -36,7 +36,7 @@ async def test_a_quiet_client_is_sent_the_cursor_and_a_busy_one_is_not(monkeypat
         return transport
 
     busy, quiet = join("busy", "marketplace"), join("quiet", "treasury")
-    everybody.speak([Entry(1, 0, (Spoken("marketplace", b'"e",{}'),))])
+    everybody.speak(iter([Entry(1, 0, (Spoken("marketplace", b'"e",{}'),))]), 1 << 16)
     task = asyncio.create_task(everybody.keep_cursors_young())
     await asyncio.sleep(0.1)
     task.cancel()

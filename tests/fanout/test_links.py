@@ -67,6 +67,7 @@ class Engine:
     high, low = HIGH, LOW
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self.outgoing, self.wheel = Outgoing(), Wheel()
         self.behind: list[object] = []
         self.forgotten: list[str] = []

@@ -13,7 +13,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
 
-from fanout.batched import Batched
 from fanout.notifications import OPERATIONS
 from fanout.openapi import document
 from fanout.routes import ROUTES
@@ -84,7 +83,7 @@ def as_described(answer: httpx.Response, path: str, method: str) -> None:
 async def test_nothing_is_said_or_done_without_a_token_that_is_valid_now(
     http: httpx.AsyncClient, environment: dict[str, str], redis: Redis, method: str, path: str
 ) -> None:
-    tokens = Tokens(fanout_settings(environment), redis, Batched(redis))
+    tokens = Tokens(fanout_settings(environment), redis)
     await tokens.revoke(tokens.read(token(CAROL)))
     for headers, code in (
         ({}, "UNAUTHENTICATED"),

@@ -10,11 +10,15 @@ from shared.domain.entry import Offset
 
 Entries = list[tuple[int, list[Framed]]]
 
-said = st.lists(st.builds(Framed, st.sampled_from(["a", "b"]), st.binary(max_size=60)), min_size=1, max_size=3)
+said = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.binary(max_size=60)), min_size=1, max_size=3)
 
 
 def offsets(entries: Entries) -> list[tuple[Offset, Framed]]:
     return [(Offset(seq, n), framed) for seq, it in entries for n, framed in enumerate(it)]
+
+
+def bytes_of(said: list[Framed]) -> int:
+    return sum(len(frame) for _, frame in said)
 
 
 @given(st.integers(1, 9), st.integers(1, 3_000), st.integers(1, 50), st.lists(said, max_size=40), st.data())
@@ -23,11 +27,11 @@ def test_it_holds_the_newest_within_its_bounds_and_reads_on_from_any_of_them(
 ) -> None:
     ring, all_of_them = Ring(entries, size), list(enumerate(added, first))
     for seq, it in all_of_them:
-        ring.add(seq, it)
+        ring.add(seq, it, bytes_of(it))
 
     kept = all_of_them[len(all_of_them) - len(ring) :]
     assert len(ring) <= entries
-    assert len(ring) <= 1 or sum(ENTRY_BYTES + sum(len(framed.frame) for framed in it) for _, it in kept) <= size
+    assert len(ring) <= 1 or sum(ENTRY_BYTES + bytes_of(it) for _, it in kept) <= size
     assert (len(ring) > 0) == bool(added)
     if not kept:
         return
@@ -41,7 +45,7 @@ def test_it_holds_the_newest_within_its_bounds_and_reads_on_from_any_of_them(
 def test_of_what_it_has_not_it_says_so(added: list[list[Framed]]) -> None:
     ring = Ring(8, 1 << 20)
     for seq, it in enumerate(added, 100):
-        ring.add(seq, it)
+        ring.add(seq, it, bytes_of(it))
     oldest, newest = 100 + len(added) - len(ring), 99 + len(added)
     assert not ring.holds(Offset(oldest - 1, 0))
     assert not ring.holds(Offset(newest + 1, 0))
@@ -51,7 +55,7 @@ def test_of_what_it_has_not_it_says_so(added: list[list[Framed]]) -> None:
 def test_it_begins_anew_behind_a_hole() -> None:
     ring = Ring(8, 1 << 20)
     for seq in (1, 2, 3, 7):
-        ring.add(seq, [Framed("a", b"%d" % seq)])
+        ring.add(seq, [("a", b"%d" % seq)], 1)
     assert 1 == len(ring)
     assert not ring.holds(Offset(3, 0))
     assert ring.holds(Offset(7, 0))
@@ -59,6 +63,6 @@ def test_it_begins_anew_behind_a_hole() -> None:
 
 def test_the_first_entry_of_an_epoch_is_behind_the_genesis_cursor() -> None:
     ring = Ring(8, 1 << 20)
-    ring.add(1, [Framed("a", b"1")])
+    ring.add(1, [("a", b"1")], 1)
     assert ring.holds(Offset(0, 0))
     assert [Offset(1, 0)] == [offset for offset, _ in ring.after(Offset(0, 0))]

@@ -12,7 +12,6 @@ import pytest
 from redis.asyncio import Redis
 
 from fanout.address import client_address
-from fanout.batched import Batched
 from fanout.tokens import BadToken, Tokens, token_of
 from shared.settings import FanoutSettings, fanout_settings
 from tests.builders import ALICE, BOB
@@ -27,7 +26,7 @@ def settings(environment: dict[str, str]) -> FanoutSettings:
 
 @pytest.fixture
 def tokens(settings: FanoutSettings, redis: Redis, prefix: str) -> Tokens:
-    return Tokens(replace(settings, common=replace(settings.common, redis_prefix=prefix)), redis, Batched(redis))
+    return Tokens(replace(settings, common=replace(settings.common, redis_prefix=prefix)), redis)
 
 
 def claims(**other: Any) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from fanout.manager import EndsWithText, RedisStreamManager
         (engine.Packet.encode, "8f3d5d869711"),
         (engineio.AsyncServer._handle_connect, "5bd7edc1d1ae"),
         (engineio.AsyncServer.handle_request, "1a8c878e3516"),
+        (engineio.AsyncServer.generate_id, "b6a591454237"),
         (engineio.AsyncServer._bad_request, "af66afac6f6c"),
         (driver.WebSocket, "96fbcb0d1f45"),
     ],

@@ -20,6 +20,7 @@ from itertools import chain
 from typing import Any
 
 from msgspec.json import encode
+from sqlalchemy.dialects import postgresql
 
 from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
@@ -158,16 +159,17 @@ class _Work:
         typed = [it.event for it in work._events.values() if it.event]
         typed += [event for it in applied if (event := _event(it, contracts))]
         touched = {name for event in typed for name in event.aggregates}
+        for name, *position in await connection.fetch(_ENDS, list(touched)):
+            if name == _TIP:
+                work._tip = (position[0], None, None)  # the rest of it is only ever replaced
+            else:
+                work._folded[name] = Position(*position)
         if touched:
-            for row in await connection.fetch(_FOLDED, list(touched)):
-                work._folded[row[0]] = Position(*row[1:])
             looked_up: set[Ref] = {ref for event in typed for ref in event.looks_up}
             work._rows.load(await projections.load(connection, touched, looked_up))
         if work._events:  # told before: perhaps in part unreadable, and then its places were given then
             asides = await connection.fetch(_ASIDE, list(work._blocks))
             work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
-        tip = await connection.fetchrow("SELECT height, hash, time FROM chain_tip")
-        work._tip = (tip["height"], tip["hash"], tip["time"]) if tip else None
         return work
 
     async def take(self, incoming: Incoming) -> Outcome:
@@ -441,8 +443,6 @@ class _Work:
     async def close(self) -> None:
         """Write everything but the outbox, and complete what the drafts say of it."""
         fresh = [stored for stored in self._events.values() if stored.fresh]
-        if fresh:
-            await self._connection.executemany(_INSERT_EVENT, [_columns(stored) for stored in fresh])
         flipped = [it for it in self._events.values() if it.changed and not it.fresh]
         if flipped:
             # a re-applied event keeps reverted_at: it was reverted once, which is what `reapplied` asks
@@ -461,7 +461,8 @@ class _Work:
         folded = [(name, *position) for name, position in self._folded.items()]
         tip = self._tip if self._tip_moved and self._tip else (None, None, None)
         if fresh or folded or self._tip_moved:
-            await self._connection.execute(_BOOKKEEPING, ids, *_lists(keys, 2), *_lists(folded, 4), *tip)
+            events = _lists([_columns(stored) for stored in fresh], len(EVENT_COLUMNS))
+            await self._connection.execute(_BOOKKEEPING, ids, *_lists(keys, 2), *_lists(folded, 4), *tip, *events)
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
@@ -478,7 +479,11 @@ _QUARANTINE_COLUMNS = (
     "raw",
     "seen_at",
 )
-_FOLDED = f"SELECT {', '.join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)"  # noqa: S608 - names of ours
+_TIP = ""  # no aggregate has this name
+_ENDS = f"""
+SELECT {", ".join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)
+UNION ALL SELECT '{_TIP}', height, 0, 0 FROM chain_tip
+"""  # noqa: S608 - names of ours
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' AND name <> $2 ORDER BY seq, n"
@@ -488,12 +493,17 @@ _OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_h
     SELECT it.block_hash, it.tx_hash FROM event_keys JOIN chain_events it ON it.id = event_id WHERE aggregate = ANY($2)
 )"""
 _ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = ANY($1)"
-_INSERT_EVENT = insert_into(tables.chain_events, EVENT_COLUMNS)
 _INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
-# One round trip for four tables: of a small delivery's time most goes into round trips. The delete is for what another
-# hook told readably, where the first one had told it in a way that we could not read; it comes after the insert.
-_BOOKKEEPING = """
-WITH readable AS (
+_EVENT_LISTS = ", ".join(
+    f"${number}::{column.type.compile(dialect=postgresql.dialect())}[]"  # type: ignore[no-untyped-call]
+    for number, column in enumerate(tables.chain_events.c, 11)
+)
+# One round trip for five tables: of a small delivery's time most goes into round trips. The delete is for what another
+# hook told readably, where the first one had told it in a way that we could not read.
+_BOOKKEEPING = f"""
+WITH events AS (
+    INSERT INTO chain_events ({", ".join(EVENT_COLUMNS)}) SELECT * FROM unnest({_EVENT_LISTS})
+), readable AS (
     DELETE FROM quarantine WHERE id = ANY($1)
 ), keys AS (
     INSERT INTO event_keys (aggregate, event_id) SELECT * FROM unnest($2::text[], $3::text[])
@@ -505,7 +515,7 @@ INSERT INTO aggregates (aggregate, block_height, tx_index, event_index)
 SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
 ON CONFLICT (aggregate) DO UPDATE SET
     block_height = excluded.block_height, tx_index = excluded.tx_index, event_index = excluded.event_index
-"""
+"""  # noqa: S608 - names of ours
 
 
 def _columns(stored: _Stored) -> tuple[object, ...]:

@@ -109,11 +109,14 @@ def payload(bench: Bench, turn: int) -> Iterator[Run]:
 
 def rooms(bench: Bench, turn: int) -> Iterator[Run]:
     many = bench.effort.many
-    rate = float(many)
-    for label, window, offered in ((f"{rate:,.0f} events/s offered", 1, rate), ("1,000 events on the way", 1_000, 0)):
+    for way in WAYS:
         for name in NAMES:
-            use = partial(_publish, bench, conns=many, rooms=many, rate=offered, window=window)
-            yield Run(name, label, turn, bench.fresh(name, "through Redis", use), offered=offered)
+            use = partial(_publish, bench, conns=many, rooms=many, window=1_000)
+            yield Run(name, f"{way}, 1,000 events on the way", turn, bench.fresh(name, way, use))
+    for name in NAMES:
+        use = partial(_publish, bench, conns=many, rooms=many, rate=float(many))
+        found = bench.fresh(name, "through Redis", use)
+        yield Run(name, f"through Redis, {many:,} events/s offered", turn, found, offered=many)
 
 
 def connections(bench: Bench, turn: int) -> Iterator[Run]:

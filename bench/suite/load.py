@@ -62,7 +62,10 @@ class Load:
         """Connect, send what joins the rooms, and measure events for so long."""
         asked = [it for packet in send for it in ("--send", packet)]
         timing = ["--warmup", str(warmup), "--duration", str(seconds), "--ctl", str(server.ctl)]
-        return self._run(self._command(server, "--conns", str(conns), *asked, *timing, *options), seconds)
+        found = self._run(self._command(server, "--conns", str(conns), *asked, *timing, *options), seconds)
+        if found["deliveries_per_s"]:
+            found["server_us_per_delivery"] = found["server_cpu_pct"] * 1e4 / found["deliveries_per_s"]
+        return found
 
     def _run(self, command: list[str], seconds: float) -> Found:
         with self._cores.on(self._cores.rest):

@@ -54,7 +54,8 @@ run: $(INSTALLED)
 test: check
 	@$(MAKE) -s build || echo 'the page cannot be built; its tests will say so'
 	@$(MAKE) -s peers || echo 'the benchmark'"'"'s Node.js servers cannot be installed; their tests will say so'
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not alone'
+	$(BIN)/python -m pytest -m alone
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -2,7 +2,8 @@
 
 Deliveries are posted on a fixed schedule to a real ingest, and heard by the real ``socket.io-client`` in rooms of a
 real fanout node; servers, processes and client share this machine, and its clock. An answer that takes long does not
-hold back the next delivery: it goes out over another connection.
+hold back the next delivery: it goes out over another connection. Other sockets, of the load client, are in the same
+rooms: each delivery is heard by as many of them as there are for a room.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import uvloop
 
 from bench.deliveries import block, body, created, withdrawn
 from bench.posting import Poster, request
-from bench.rig import percentile, rig, table
+from bench.rig import Rig, percentile, rig, table
+from bench.suite.load import Load, build
+from bench.suite.servers import OURS, Cores, Server
 from tests.end_to_end.client import client
 from tests.processes import Process
 
@@ -50,15 +54,27 @@ async def post_on_schedule(ingest: Process, requests: Sequence[bytes], rate: flo
     return sent, answered
 
 
-async def main(rate: float, seconds: float) -> None:
+def crowd(found: Rig, node: Process, sockets: int) -> ExitStack:
+    """So many sockets in the rooms of the streams, as evenly as can be."""
+    load = Load(build(found.folder), Cores.of_this_machine(), pinned=False)
+    server = Server(OURS, node.port, node.popen.pid, 0)
+    there = ExitStack()
+    for first in range(0, sockets, STREAMS):
+        conns = min(STREAMS, sockets - first)
+        there.enter_context(load.crowd(server, conns, "--send", '420["join-stream-room","%d"]'))
+    return there
+
+
+async def main(rate: float, seconds: float, sockets: int) -> None:
     """Measure and print."""
-    with rig() as found:
+    with rig() as found, ExitStack() as ended:
         ingest, node = found.processes.start("ingest"), found.processes.start("fanout")
+        ended.enter_context(crowd(found, node, sockets))
         count, skipped = int(rate * seconds), int(rate * SETTLE_S)
-        blocks = [block(1000 + i, [withdrawn(i % STREAMS + 1)]) for i in range(skipped + count)]
-        rooms = [f"stream:{i}" for i in range(1, STREAMS + 1)]
+        blocks = [block(1000 + i, [withdrawn(i % STREAMS)]) for i in range(skipped + count)]
+        rooms = [f"stream:{i}" for i in range(STREAMS)]
         async with client(node.url, *rooms) as listener, Poster(ingest.port) as first:
-            await first.post(request(body(block(999, [created(i) for i in range(1, STREAMS + 1)]))))
+            await first.post(request(body(block(999, [created(i) for i in range(STREAMS)]))))
             sent, answered = await post_on_schedule(ingest, [request(body(it)) for it in blocks], rate)
             await listener.until(lambda it: len(it.lines) > STREAMS * 2 + 2 * len(blocks))
         # of each transaction its first emission; what has no data is the cursor of a quiet connection
@@ -74,7 +90,7 @@ async def main(rate: float, seconds: float) -> None:
             took = [end[i] - begin[i] for i in measured]
             rows.append([name, *(f"{percentile(took, share):.1f}" for share in (0.5, 0.9, 0.99, 1.0))])
         print(await found.describe())
-        print(f"{rate:g} deliveries a second for {seconds:g} s, one event each; milliseconds\n")
+        print(f"{rate:g} deliveries a second for {seconds:g} s, one event each, {sockets:,} sockets; milliseconds\n")
         print(table(["", "p50", "p90", "p99", "max"], rows))
 
 
@@ -82,5 +98,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
     parser.add_argument("--rate", type=float, default=50.0, help="deliveries a second")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--sockets", type=int, default=1000, help="beside the one that is measured")
     options = parser.parse_args()
-    uvloop.run(main(options.rate, options.seconds))
+    uvloop.run(main(options.rate, options.seconds, options.sockets))

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -43,8 +43,8 @@ def build(folder: Path) -> Path:
 class Load:
     """Runs the program against one server."""
 
-    def __init__(self, program: Path, cores: Cores) -> None:
-        self._program, self._cores = program, cores
+    def __init__(self, program: Path, cores: Cores, *, pinned: bool = True) -> None:
+        self._program, self._cores, self._pinned = program, cores, pinned
 
     def _command(self, server: Server, *options: str) -> list[str]:
         place = ["--port", str(server.port), "--pid", str(server.pid), "--core", str(self._cores.rest)]
@@ -79,7 +79,7 @@ class Load:
     def crowd(self, server: Server, conns: int, *options: str) -> Iterator[subprocess.Popen[str]]:
         """So many connections that stay; killing the process ends them all at once."""
         staying = ["--conns", str(conns), "--duration", "0", "--linger", "600", *options]
-        with self._cores.on(self._cores.rest):
+        with self._cores.on(self._cores.rest) if self._pinned else nullcontext():
             process = subprocess.Popen(
                 self._command(server, *staying), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )

@@ -9,6 +9,9 @@ import pytest
 from bench.many import main
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler")
 def test_every_connection_of_every_load_client_hears_every_event(capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = main(60, events=3, every_s=0.2)

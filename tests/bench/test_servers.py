@@ -16,7 +16,10 @@ from tests.processes import Processes
 
 CONNS = 20
 
-pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler for bench/load.c; CI has one")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler for bench/load.c; CI has one"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from bench.deliveries import block, body, created, withdrawn
@@ -10,6 +11,8 @@ from tests.builders import block as chain_block
 from tests.end_to_end.browser import OWNER, chromium, give_wallet, opened, photographed, violations
 from tests.posting import post
 from tests.processes import Processes
+
+pytestmark = pytest.mark.alone
 
 FIRST = block(100, [created(1)])
 DRAWN = block(101, [withdrawn(1, 250)], salt="fork a")

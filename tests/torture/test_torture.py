@@ -30,6 +30,8 @@ from tests.posting import HEADERS
 from tests.processes import WEBHOOK, Process, Processes, base_environment, free_port
 from tests.torture.proxy import Proxy
 
+pytestmark = pytest.mark.alone
+
 CLIENTS, STREAMS, PROGRAMS = 60, 20, 3
 PROGRAM = Path(__file__).with_name("clients.mjs")
 SETTLE_S = 60.0

@@ -26,6 +26,8 @@
  * connections that the server closed, errors; and the CPU that the client itself, its core and the server had.
  * Stderr gets "READY ..." when all have joined. Exit status: 0 where all joined, 1 where not, 2 for wrong usage.
  *
+ * --deaf lets its connections read nothing more once they have joined: clients that stall.
+ *
  * --source A binds its connections to that address, such as 127.0.0.2: from one address come 28,000 at most.
  *
  * Not checked: Sec-WebSocket-Accept. Not understood: polling, TLS, binary events, fragments.
@@ -55,7 +57,7 @@
 static struct {
     int port, conns, inflight; /* inflight: handshakes at once */
     int ctl, rooms, bytes, window;
-    int sends, deflate;
+    int sends, deflate, deaf;
     int pid, core; /* the server's process, and the core that this program shares with the publisher */
     double rate, warmup, duration, settle, drain, timeout, linger; /* a second, then seconds */
     const char *room, *source, *send[SENDS_MAX];
@@ -110,6 +112,10 @@ static void read_options(int argc, char **argv)
             opt.deflate = 1; /* offered as browsers do */
             continue;
         }
+        if (!strcmp(name, "--deaf")) {
+            opt.deaf = 1;
+            continue;
+        }
         if (!value) die("%s: not known, or without a value", name);
         i++;
         if (!strcmp(name, "--send")) {
@@ -131,6 +137,7 @@ static void read_options(int argc, char **argv)
     if (opt.conns < 1 || opt.window < 1 || opt.inflight < 1) die("--conns, --window and --inflight are at least 1");
     if (opt.rooms != 1 && opt.rooms != opt.conns) die("--rooms is 1 or as many as --conns");
     if (opt.deflate && opt.duration > 0) die("compressed events are not read: --deflate goes with --duration 0");
+    if (opt.deaf && opt.duration > 0) die("who stalls hears no events: --deaf goes with --duration 0");
     if (opt.rooms > 1 && !opt.ctl) die("--ctl is missing: who only hears, hears one room");
 }
 
@@ -358,6 +365,7 @@ static void all_answered(connection *c)
     c->state = JOINED;
     inflight--;
     joined++;
+    if (opt.deaf) epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, NULL);
     last_join = now_us();
     note(&handshakes, last_join - c->began);
 }

@@ -25,7 +25,7 @@ KEPT: Final = DOCS / "benchmarks" / "results.json"
 LAST: Final = ROOT / ".local" / "benchmarks.json"  # of every run, whether it is written down or not
 
 
-async def _epoch(on: Rig) -> str:
+async def epoch_of(on: Rig) -> str:
     connection = await asyncpg.connect(on.postgres.url())
     try:
         found: str = await connection.fetchval("SELECT epoch FROM outbox_head")
@@ -41,7 +41,7 @@ def measure(names: list[str], effort: Effort) -> Results:
         raise CannotRun("the Node.js servers are not installed: make bench does that, or npm ci in bench/peers")
     cores = Cores.of_this_machine()
     with cores.on(cores.rest), rig() as on:
-        ground = Ground(on.valkey, on.processes, asyncio.run(_epoch(on)), on.folder, cores)
+        ground = Ground(on.valkey, on.processes, asyncio.run(epoch_of(on)), on.folder, cores)
         bench = Bench(ground, Load(build(on.folder), cores), effort)
         results = Results(machine(on.valkey))
         for name in names:

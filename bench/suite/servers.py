@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from deploy.local.services import Valkey
 from tests.end_to_end.client import node as node_js
@@ -82,8 +82,9 @@ class Ground:
 
 
 @contextmanager
-def serving(ground: Ground, name: Name, way: Way) -> Iterator[Server]:
-    """Start one, and its publisher where that is another process; both are killed at the end."""
+def serving(ground: Ground, name: Name, way: Way, **variables: str) -> Iterator[Server]:
+    """Start one, and its publisher where that is another process; both are killed at the end. ``variables`` are for
+    ours, through Redis."""
     port, ctl, own = free_port(), free_port(), f"bench-{secrets.token_hex(4)}"
     url, cores = ground.valkey.url, ground.cores
     redis = [url, own] if way == "through Redis" else []
@@ -98,7 +99,8 @@ def serving(ground: Ground, name: Name, way: Way) -> Iterator[Server]:
 
         if name == OURS and redis:
             with cores.on(cores.server):
-                process = ground.processes.start("fanout", PORT=str(port), REDIS_PREFIX=own, MESSAGE_RATE="1000")
+                told: dict[str, Any] = {"PORT": str(port), "REDIS_PREFIX": own, "MESSAGE_RATE": "1000", **variables}
+                process = ground.processes.start("fanout", **told)
             ended.callback(_end, process)
             pid = process.popen.pid
             start(cores.rest, sys.executable, "-m", "bench.publisher", url, own, ground.epoch, str(ctl))

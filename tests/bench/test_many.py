@@ -8,7 +8,6 @@ import pytest
 
 from bench.many import main
 
-
 pytestmark = pytest.mark.alone
 
 

@@ -43,9 +43,11 @@ class Rows:
         self._scope: frozenset[str] | None = None
 
     def load(self, rows: Iterable[AnyRow]) -> None:
-        """Take rows as the database has them; what was written since stays."""
+        """Take rows as the database has them; what became of them since stays, also that one is no more."""
         for row in rows:
             ref = type(row), row.key
+            if ref in self._loaded:
+                continue
             self._loaded[ref] = row
             if row.key not in self._now.setdefault(type(row), {}):
                 self._keep(ref, row)

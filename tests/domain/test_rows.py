@@ -49,6 +49,15 @@ def test_only_what_changed_is_written() -> None:
     assert [] == list(rows.gone())
 
 
+def test_a_row_that_is_gone_does_not_come_back_when_the_database_is_read_again() -> None:
+    """Until the transaction ends the database has it still; another aggregate's fold may look at it there."""
+    rows = loaded(ONE, TWO)
+    rows.forget(frozenset({"stream:1"}))
+    rows.load([ONE, TWO])
+    assert rows.get(Stream, 1) is None
+    assert [1] == [it.key for it in rows.gone()]
+
+
 def test_what_is_taken_back_to_genesis_is_gone_until_it_is_folded_again() -> None:
     rows = loaded(ONE, TWO)
     rows.forget(frozenset({"stream:1"}))

@@ -17,6 +17,7 @@ from fanout.board import Board
 from fanout.clients import Clients, Limits
 from fanout.front import Entrance, Front, Handshake, Refusal
 from fanout.history import History
+from fanout.keys import KeySet
 from fanout.manager import RedisStreamManager
 from fanout.notifications import Notifications
 from fanout.ring import Ring
@@ -93,7 +94,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
             spawn,
         )
         sessions = Sessions(redis, common.redis_prefix, settings.session_ttl_s)
-        tokens = Tokens(settings, redis)
+        keys = KeySet(settings.jwks_url) if settings.jwks_url else None
+        tokens = Tokens(settings, redis, keys)
         sockets = Sockets(server, manager, clients, sessions, tokens, settings, accepting, spawn)
         tail = Tail(database, redis, common.redis_prefix, on_loss=lambda: spawn(sockets.rewrite_now(), name="rewrite"))
 
@@ -147,6 +149,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         }
         if settings.page:
             parts["board"] = board.run()
+        if keys:
+            parts["keep_keys"] = keys.keep()
         for name, part in parts.items():
             spawn(part, name=name)
         app = web_app(

@@ -26,3 +26,4 @@ BEHIND: Final = Gauge(
 CATCH_UPS: Final = Counter("bitpay_catch_ups_total", "Times a socket began to catch up, by why", ["cause"])
 SESSIONS: Final = Counter("bitpay_sessions_total", "CONNECTs by what became of them", ["result"])
 DROPPED: Final = Counter("bitpay_ephemeral_dropped_total", "Ephemeral events not sent to sockets that are too slow")
+KEY_FETCHES: Final = Counter("bitpay_key_set_fetches_total", "Fetches of JWKS_URL by what became of them", ["result"])

@@ -22,10 +22,9 @@ from fanout.answers import answer, read_body, refusal
 from fanout.openapi import Operation, Tip
 from fanout.query import LIMIT, LIMIT_DEFAULT, BadQuery, Parameter, Query, after, one_of
 from fanout.snapshots import ANSWER_S, moment, stand
-from fanout.tokens import BadToken, Tokens, token_of
+from fanout.tokens import AWAY, BadToken, Tokens, token_of
 from shared.database import Connection, Pool, borrowed, is_outage
 from shared.domain.notice import CATEGORIES, CHANNELS, STATUSES, Notification, NotificationView, notification_view
-from shared.feed import OUTAGES
 
 log = logging.getLogger("fanout.notifications")
 
@@ -120,7 +119,7 @@ class Notifications:
                 response = refusal(401, bad.code, str(bad))
             except BadQuery as bad:
                 response = refusal(400, "BAD_REQUEST", str(bad))
-            except OUTAGES as error:
+            except AWAY as error:
                 log.warning("a token cannot be looked up now", extra={"error": repr(error)})
                 response = refusal(503, "UNAVAILABLE", "tokens cannot be looked up right now; try again")
             response.headers["Cache-Control"] = "private, no-store"
@@ -129,11 +128,11 @@ class Notifications:
         return answered
 
     async def _address(self, request: web.Request) -> str:
-        """Raises ``BadToken`` or one of ``OUTAGES``."""
+        """Raises ``BadToken`` or one of ``AWAY``."""
         given = token_of(request.headers, request.cookies)
         if given is None:
             raise BadToken("UNAUTHENTICATED", "a token is needed")
-        token = self._tokens.read(given)
+        token = await self._tokens.read(given)
         if await self._tokens.revoked(token.jti):
             raise BadToken("UNAUTHENTICATED", "this token was revoked")
         return token.address

@@ -15,10 +15,9 @@ from redis.asyncio import Redis
 
 from fanout.address import client_address
 from fanout.answers import answer, read_body, refusal
-from fanout.tokens import COOKIE, BadToken, Token, Tokens, token_of
+from fanout.tokens import AWAY, COOKIE, BadToken, Token, Tokens, token_of
 from fanout.wallet import MESSAGE_MAX, PURPOSES, SINGLE_SIG, Challenge, Purpose, nonce_of, signed_by
 from shared.domain.clarity import is_principal, parse_address
-from shared.feed import OUTAGES
 from shared.settings import FanoutSettings
 from shared.wire import encode
 
@@ -70,7 +69,7 @@ class SignIn:
         async def answered(request: web.Request) -> web.Response:
             try:
                 response = await handler(request)
-            except OUTAGES as error:
+            except AWAY as error:
                 log.warning("sign-in cannot be answered now", extra={"error": repr(error)})
                 response = refusal(503, "UNAVAILABLE", "sign-in is not possible right now; try again")
             response.headers["Cache-Control"] = "no-store"
@@ -160,7 +159,7 @@ class SignIn:
     async def _log_out(self, request: web.Request) -> web.Response:
         given = token_of(request.headers, request.cookies)
         try:
-            token: Token = self._tokens.read(given or "")
+            token: Token = await self._tokens.read(given or "")
         except BadToken as bad:
             response = refusal(401, bad.code, str(bad))
         else:

@@ -21,7 +21,7 @@ from fanout.manager import RedisStreamManager
 from fanout.messages import Authenticated, Joined, Left, Refused
 from fanout.metrics import CONNECTIONS, ROOM_JOINS, SESSIONS
 from fanout.sessions import Session, Sessions
-from fanout.tokens import BadToken, Token
+from fanout.tokens import AWAY, BadToken, Token
 from fanout.upstream import Answer, Server
 from shared.database import is_outage
 from shared.domain.entry import Cursor, Offset
@@ -38,7 +38,7 @@ _PID_MAX: Final = 64  # characters that a client may call its pid
 class Authority(Protocol):
     """Whose token it is."""
 
-    def read(self, token: str) -> Token: ...
+    async def read(self, token: str) -> Token: ...
     async def revoked(self, jti: str) -> bool: ...
 
 
@@ -80,7 +80,7 @@ class Sockets:
             SESSIONS.labels(result=bad.code).inc()
             await self._server.refuse(link, bad.code, str(bad))
             return
-        except OUTAGES as error:
+        except AWAY as error:
             self._no_answer(link, error)
             return
         try:
@@ -247,10 +247,10 @@ class Sockets:
     # -- who it is
 
     async def _holder(self, token: object) -> Token:
-        """Whose token it is. Raises ``BadToken`` or one of ``OUTAGES``."""
+        """Whose token it is. Raises ``BadToken`` or one of ``AWAY``."""
         if not isinstance(token, str):
             raise BadToken("UNAUTHENTICATED", "a token is a text")
-        holder = self._authority.read(token)
+        holder = await self._authority.read(token)
         if await self._authority.revoked(holder.jti):
             raise BadToken("UNAUTHENTICATED", "this token was revoked")
         return holder
@@ -265,7 +265,7 @@ class Sockets:
             holder = await self._holder(shown.token)
         except BadToken as bad:
             return _denied(Denied(bad.code, str(bad)))
-        except OUTAGES:
+        except AWAY:
             return _denied(Denied("UNAVAILABLE", "the token cannot be checked now; try again"))
         session = client.session
         if session.user not in ("", holder.address):

@@ -204,6 +204,13 @@ def _loopback_url(value: str) -> str:
     return value
 
 
+def _key_set_url(text: str) -> str:
+    found = re.fullmatch(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(:[1-9]\d{0,4})?(/[!-~]*)?", text, re.ASCII)
+    if text and (not found or (found[1] == "http" and found[2] not in ("localhost", "127.0.0.1", "[::1]"))):
+        raise ValueError("must be a URL starting with https://, or with http:// for a host of this machine")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class FanoutSettings:
     """What one fanout node is told."""
@@ -211,6 +218,9 @@ class FanoutSettings:
     common: Common
     allowed_origins: tuple[str, ...]
     jwt_secrets: tuple[bytes, ...]
+    jwks_url: str  # of the keys that a back end signs tokens with, or nothing
+    jwks_issuer: str  # what such tokens must say, where it is set
+    jwks_audience: str
     workers: int  # nodes that share the port, each a process
     connections_per_address: int  # of one node; 0: no limit
     rooms_max: int
@@ -245,6 +255,9 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
         common=common,
         allowed_origins=read.read("ALLOWED_ORIGINS", "http://localhost:3000,https://localhost:3000", _origins),
         jwt_secrets=read.read("JWT_SECRET", None, _secrets(32)),
+        jwks_url=read.read("JWKS_URL", "", _key_set_url),
+        jwks_issuer=read.read("JWKS_ISSUER", "", str),
+        jwks_audience=read.read("JWKS_AUDIENCE", "", str),
         workers=read.read("WORKERS", "1", _whole(1, 256)),
         connections_per_address=read.read("CONNECTIONS_PER_ADDRESS", "0", _whole(0, 1_000_000)),
         rooms_max=read.read("ROOMS_MAX", "128", _whole(1, 100_000)),
@@ -268,6 +281,8 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
     )
     if settings.control_url and kind != "development":
         read.faults.append("CONTROL_URL needs BITPAY_ENV=development")
+    if (settings.jwks_issuer or settings.jwks_audience) and settings.jwks_url == "":
+        read.faults.append("JWKS_ISSUER and JWKS_AUDIENCE need JWKS_URL")
     if (settings.queue_low_bytes or 0) >= (settings.queue_high_bytes or 2**31):
         read.faults.append("QUEUE_LOW_BYTES must be less than QUEUE_HIGH_BYTES")
     read.finish()

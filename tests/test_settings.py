@@ -96,6 +96,38 @@ FANOUT: dict[str, Row] = {
         {f"{LONG},{LONG}y": (LONG.encode(), LONG.encode() + b"y"), "\u00e9" * 16: ("\u00e9".encode() * 16,)},
         ["x" * 31, f"{LONG},x", ","],
     ),
+    "JWKS_URL": (
+        "jwks_url",
+        "",
+        {
+            it: it
+            for it in (
+                "https://id.example/keys.json",
+                "https://id.example:8443",
+                "http://127.0.0.1:81/k?a=b",
+                "http://localhost/",
+                "http://[::1]:81/",
+                "https://[2001:db8::1]/k",
+            )
+        },
+        [
+            "http://id.example/keys.json",
+            "http://127.0.0.1.example/",
+            "http://localhost@id.example/",
+            "ftp://localhost/",
+            "https://",
+            "https:///keys",
+            "//id.example",
+            "id.example",
+            "https://user:hidden@id.example/",
+            "https://a b/",
+            "https://id.example/caf\u00e9",
+            "https://id.example:port/",
+            "http://[::2]/",
+            "https://id.example#f",
+            "HTTPS://id.example",
+        ],
+    ),
     "ROOMS_MAX": whole("rooms_max", 128, 1, 100_000),
     "MESSAGE_RATE": whole("message_rate", 20, 1, 100_000),
     "MESSAGE_BURST": whole("message_burst", 200, 1, 1_000_000),
@@ -153,6 +185,14 @@ def test_the_control_panel_is_for_development_alone() -> None:
     url = "http://127.0.0.1:4900"
     assert "CONTROL_URL needs BITPAY_ENV=development" in faults(fanout, CONTROL_URL=url)
     assert url == fanout(CONTROL_URL=url, BITPAY_ENV="development").control_url
+
+
+def test_what_a_key_set_s_tokens_must_say_needs_a_key_set() -> None:
+    for name in ("JWKS_ISSUER", "JWKS_AUDIENCE"):
+        assert "JWKS_ISSUER and JWKS_AUDIENCE need JWKS_URL" == faults(fanout, **{name: "x"})
+    found_ = fanout(JWKS_URL="https://id.example/keys.json", JWKS_ISSUER="https://id.example", JWKS_AUDIENCE="realtime")
+    assert ("https://id.example", "realtime") == (found_.jwks_issuer, found_.jwks_audience)
+    assert ("", "", "") == (fanout().jwks_url, fanout().jwks_issuer, fanout().jwks_audience)
 
 
 def test_migrations_need_the_database_alone() -> None:

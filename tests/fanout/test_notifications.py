@@ -84,7 +84,7 @@ async def test_nothing_is_said_or_done_without_a_token_that_is_valid_now(
     http: httpx.AsyncClient, environment: dict[str, str], redis: Redis, method: str, path: str
 ) -> None:
     tokens = Tokens(fanout_settings(environment), redis)
-    await tokens.revoke(tokens.read(token(CAROL)))
+    await tokens.revoke(await tokens.read(token(CAROL)))
     for headers, code in (
         ({}, "UNAUTHENTICATED"),
         (its(secret="x" * 32), "UNAUTHENTICATED"),

@@ -36,24 +36,24 @@ def claims(**other: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def code(tokens: Tokens, encoded: str) -> str:
+async def code(tokens: Tokens, encoded: str) -> str:
     with pytest.raises(BadToken) as bad:
-        tokens.read(encoded)
+        await tokens.read(encoded)
     return bad.value.code
 
 
-def test_a_token_says_what_it_was_issued_for(tokens: Tokens) -> None:
+async def test_a_token_says_what_it_was_issued_for(tokens: Tokens) -> None:
     encoded, token = tokens.issue(ALICE)
-    assert token == tokens.read(encoded)
+    assert token == await tokens.read(encoded)
     assert ALICE == token.address
     assert 86_390 < token.expires_at - time.time() <= 86_400
     assert NEW not in encoded
     assert jwt.decode(encoded, NEW, algorithms=["HS256"])["jti"] == token.jti
 
 
-def test_every_secret_of_the_list_is_accepted_and_no_other(tokens: Tokens) -> None:
-    assert ALICE == tokens.read(jwt.encode(claims(), OLD)).address
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(), "x" * 32))
+async def test_every_secret_of_the_list_is_accepted_and_no_other(tokens: Tokens) -> None:
+    assert ALICE == (await tokens.read(jwt.encode(claims(), OLD))).address
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(), "x" * 32))
 
 
 @pytest.mark.parametrize(
@@ -78,26 +78,26 @@ def test_every_secret_of_the_list_is_accepted_and_no_other(tokens: Tokens) -> No
     ],
     ids=str,
 )
-def test_a_token_that_lacks_or_stretches_anything_is_refused(tokens: Tokens, other: dict[str, Any]) -> None:
+async def test_a_token_that_lacks_or_stretches_anything_is_refused(tokens: Tokens, other: dict[str, Any]) -> None:
     """A time from now stands for the moment that it will be."""
     now = time.time()
     other = {name: int(now + it.total_seconds()) if isinstance(it, timedelta) else it for name, it in other.items()}
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(**other), NEW))
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(**other), NEW))
 
 
-def test_an_expired_token_is_told_so(tokens: Tokens) -> None:
+async def test_an_expired_token_is_told_so(tokens: Tokens) -> None:
     now = int(time.time())
-    assert "TOKEN_EXPIRED" == code(tokens, jwt.encode(claims(iat=now - 7200, exp=now - 60), NEW))
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(iat=now - 7200, exp=now - 60), "x" * 32))
+    assert "TOKEN_EXPIRED" == await code(tokens, jwt.encode(claims(iat=now - 7200, exp=now - 60), NEW))
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(iat=now - 7200, exp=now - 60), "x" * 32))
 
 
-def test_the_algorithm_is_not_the_tokens_to_choose(tokens: Tokens) -> None:
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(), None, algorithm="none"))  # type: ignore[arg-type]
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(), NEW, algorithm="HS512"))
-    assert "UNAUTHENTICATED" == code(tokens, jwt.encode(claims(), NEW, algorithm="HS384"))
+async def test_the_algorithm_is_not_the_tokens_to_choose(tokens: Tokens) -> None:
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(), None, algorithm="none"))  # type: ignore[arg-type]
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(), NEW, algorithm="HS512"))
+    assert "UNAUTHENTICATED" == await code(tokens, jwt.encode(claims(), NEW, algorithm="HS384"))
 
 
-def test_a_hundred_thousand_made_up_tokens_are_refused_and_nothing_else_happens(tokens: Tokens) -> None:
+async def test_a_hundred_thousand_made_up_tokens_are_refused_and_nothing_else_happens(tokens: Tokens) -> None:
     rng = Random(2)
     good = jwt.encode(claims(), NEW)
     head, body, signature = good.split(".")
@@ -115,7 +115,7 @@ def test_a_hundred_thousand_made_up_tokens_are_refused_and_nothing_else_happens(
             made = f"{head}.{body}.{''.join(rng.choices(alphabet[:64], k=43))}"
         if made != good:
             with pytest.raises(BadToken):
-                tokens.read(made)
+                await tokens.read(made)
 
 
 async def test_a_revoked_token_is_known_until_it_would_have_expired(tokens: Tokens, redis: Redis, prefix: str) -> None:

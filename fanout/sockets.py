@@ -104,8 +104,8 @@ class Sockets:
         session, told, result = await self._resumed(given, user) or await self._fresh(given, user)
         if not await self._sessions.write(session):
             raise Away("another connection has the session already")
-        if link.closed or not self._accepting():
-            return
+        if link.closed or link.client is not None or not self._accepting():
+            return  # gone meanwhile, or two at once: requests of one that polls may overtake each other
         if session.start.epoch != self._clients.epoch:
             raise Away("a new epoch has begun")
         sid = self._server.eio.generate_id()
@@ -349,6 +349,7 @@ class Sockets:
 
     def _forget(self, link: Link) -> None:
         client, link.client = link.client, None
+        self._server.forget(link)
         if client is not None:
             self._expiring.pop(client, None)
             self._clients.forget(client)

@@ -7,6 +7,7 @@ upgrade moves what is used here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,12 +25,19 @@ from fanout import frames
 from fanout.ids import SOCKET_BYTES, Ids
 from fanout.links import CLOSE_S, Link, Outgoing, WebSocketLink, Wheel
 
+log = logging.getLogger("fanout.upstream")
+
 NAMESPACE: Final = "/"
 MESSAGE_MAX_BYTES: Final = 16_384  # of one client message
+ATTACHMENTS_MAX: Final = 10  # of one client message; they wait in memory until all have come
 UNKNOWN_SESSION: Final = (
     "this connection has ended, or is another node's: "
     "long-polling needs a load balancer that keeps each client on one node"
 )
+
+ADDRESS: Final = web.RequestKey("address", str)  # of the client
+TOKEN: Final = web.RequestKey("token", str)  # in the request's headers; "" for none
+UNREADABLE: Final = web.RequestKey("unreadable", dict)  # upstream's environ of a request with a body that is no payload
 
 Answer = Mapping[str, object]
 OnMessage = Callable[[Link, str, list[Any]], Awaitable[Answer | None]]
@@ -43,6 +51,7 @@ class Server(socketio.AsyncServer):
     on_message: OnMessage
     eio: Engine
     manager_initialized: bool
+    _binary_packet: dict[str, Any]
 
     def _engineio_server_class(self) -> type[engineio.AsyncServer]:
         return Engine
@@ -88,6 +97,17 @@ class Server(socketio.AsyncServer):
             error = {"room": answer.get("room"), "error": answer.get("error")}
             packet = self.packet_class(wire.EVENT, namespace=namespace, data=["room:error", error])
         await self._send_packet(eio_sid, packet)
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        """Upstream (``async_server.py``, same name) collects as many attachments as a client announces."""
+        await super()._handle_eio_message(eio_sid, data)
+        announced = self._binary_packet.get(eio_sid)
+        if announced is not None and not 0 < announced.attachment_count <= ATTACHMENTS_MAX:
+            raise ValueError("a message has no attachments, or too many")
+
+    def forget(self, link: Link) -> None:
+        """A link has ended: what waited for its attachments, upstream keeps."""
+        self._binary_packet.pop(link.sid, None)
 
     async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
         """Upstream keeps the whole environ of each connection; nothing here reads it."""
@@ -165,6 +185,18 @@ class Engine(engineio.AsyncServer):
         """More waits for a link than may."""
         self.on_fell_behind(link)
 
+    async def handle_request(self, request: web.Request) -> Any:
+        """Upstream (``async_server.py``, same name) answers 200 to a body that it cannot read, and fails where one ends
+        its connection and goes on."""
+        response = await super().handle_request(request)
+        if UNREADABLE in request:
+            return await self._make_response(self._bad_request("this is no payload"), request[UNREADABLE])
+        return response
+
+    def _upgrades(self, sid: str, transport: str) -> list[str]:
+        """Upstream (``base_server.py``, same name) offers a transport that is switched off."""
+        return ["websocket"] if transport == "polling" and "websocket" in self.transports else []
+
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None) -> Any:
         """Upstream (``async_server.py``, same name) with a link for its socket, and no WebSocket: those that are not
         answered in front of aiohttp have a handshake that is odd."""
@@ -206,15 +238,17 @@ class PollingLink(Link, AsyncSocket):
     def __init__(self, server: Engine, sid: str, environ: Mapping[str, Any]) -> None:
         AsyncSocket.__init__(self, server, sid)
         request = environ["aiohttp.request"]
-        Link.__init__(self, server, sid, request["address"])
-        self.token = request["token"]
+        Link.__init__(self, server, sid, request[ADDRESS])
+        self.token = request[TOKEN] or None
         self.queued = 0  # bytes
+        self.left = False  # the client has ended it
         self._born = time.monotonic()
         self._transport: asyncio.Transport | None = None
 
     async def send(self, pkt: engine.Packet) -> None:
-        if pkt.packet_type == engine.MESSAGE and isinstance(pkt.data, str):
-            self.push(frames.frame(pkt.encode().encode()))
+        if pkt.packet_type == engine.MESSAGE:  # attachments keep their place behind the text that announces them
+            text = isinstance(pkt.data, str)
+            self.push(frames.frame(b"4" + pkt.data.encode()) if text else frames.frame(pkt.data, frames.BINARY))
         elif pkt.packet_type == engine.PING:
             self.queue.put_nowait(pkt)
             # ahead of what waits: a slow client is not a dead one
@@ -230,7 +264,9 @@ class PollingLink(Link, AsyncSocket):
                 break
             taken += 1
             self.queued += len(data)
-            self.queue.put_nowait(engine.Packet(engine.MESSAGE, frames.payload_of(data)[1:].decode()))
+            payload = frames.payload_of(data)
+            binary = data[0] & 0x0F == frames.BINARY
+            self.queue.put_nowait(engine.Packet(engine.MESSAGE, payload if binary else payload[1:].decode()))
             self.paused = self.queued > self.engine.low
         del self.pending[:taken]
         if self.paused:
@@ -256,10 +292,22 @@ class PollingLink(Link, AsyncSocket):
         if pkt.packet_type == engine.MESSAGE:
             try:
                 await self.engine.received(self, pkt.data)
-            except ValueError:
-                self.end(reason="bad message")
+            except Exception as error:
+                log.info("a message ends its connection", extra={"error": repr(error)})
+                self.end(frames.PROTOCOL_ERROR, "bad message")
+        elif pkt.packet_type == engine.CLOSE:
+            self.left = True
+            self.end(frames.NORMAL, "client disconnect")
         else:
             await super().receive(pkt)
+
+    async def handle_post_request(self, environ: Mapping[str, Any]) -> None:
+        try:
+            await super().handle_post_request(environ)
+        except Exception as error:  # whatever is wrong with the body
+            log.info("a body ends its connection", extra={"error": repr(error)})
+            environ["aiohttp.request"][UNREADABLE] = environ
+            self.end(frames.PROTOCOL_ERROR, "bad payload")
 
     async def _upgrade_websocket(self, environ: Mapping[str, Any]) -> Any:
         self._transport = environ["aiohttp.request"].transport
@@ -284,8 +332,10 @@ class PollingLink(Link, AsyncSocket):
             return
         self.closing = self.closed = True
         self.engine.forget(self, reason)
+        if not self.paused:
+            self.flush()
         # what a poll waits for: upstream's ``close`` leaves it, and the writer of a WebSocket, asleep
-        self.queue.put_nowait(engine.Packet(engine.CLOSE))
+        self.queue.put_nowait(engine.Packet(engine.NOOP if self.left else engine.CLOSE))
         self.queue.put_nowait(None)
         if self._transport is not None:
             self.engine.loop.call_later(CLOSE_S, self._transport.abort)

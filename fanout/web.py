@@ -17,7 +17,7 @@ from fanout.routes import ROUTES
 from fanout.signin import SignIn
 from fanout.snapshots import Snapshots
 from fanout.tokens import token_of
-from fanout.upstream import Server
+from fanout.upstream import ADDRESS, TOKEN, Server
 from shared.settings import FanoutSettings
 from shared.telemetry import bearer_matches, metrics_text
 from shared.wire import encode
@@ -84,10 +84,10 @@ def web_app(
     async def engine(request: web.Request) -> web.StreamResponse:
         if "sid" not in request.query and not accepting():
             raise web.HTTPServiceUnavailable(reason="this node takes no new connections")
-        request["address"] = client_address(request.headers, request.remote or "", settings.trusted_proxies)
-        if "sid" not in request.query and 0 < settings.connections_per_address <= server.eio.count(request["address"]):
+        address = client_address(request.headers, request.remote or "", settings.trusted_proxies)
+        if "sid" not in request.query and 0 < settings.connections_per_address <= server.eio.count(address):
             return refusal(429, "RATE_LIMITED", "too many connections from this address")
-        request["token"] = token_of(request.headers, request.cookies)
+        request[ADDRESS], request[TOKEN] = address, token_of(request.headers, request.cookies) or ""
         answer: web.StreamResponse = await server.eio.handle_request(request)
         return answer
 

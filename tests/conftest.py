@@ -114,6 +114,20 @@ async def ingest(ingest_config: IngestSettings, recorder: Recorder) -> AsyncIter
         yield client
 
 
+@pytest.fixture(scope="module")
+def standing(
+    postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Processes]:
+    """Processes that stand while a module's tests come and go, for those that leave nothing behind."""
+    name = f"test_{os.urandom(6).hex()}"
+    asyncio.run(_execute(postgres.url(), f"CREATE DATABASE {name} TEMPLATE template_bitpay"))
+    with Processes(
+        base_environment(postgres.url(name), valkey.url, name), tmp_path_factory.mktemp("standing")
+    ) as found:
+        yield found
+    asyncio.run(_execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 def processes(environment: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
     """Real ingest and fanout processes, ended with the test."""

@@ -45,10 +45,12 @@ class RedisStreamManager(AsyncPubSubManager):
     clients: Clients
     on_order: Callable[[str, dict[str, Any]], None]  # what another node orders, beside python-socketio's own methods
     on_room: Callable[[Client], None]  # the rooms of a client have changed, and not by its own join or leave
+    on_gone: Callable[[Client], None]  # a client has left the namespace, its link stays
 
     def __init__(self, redis: Redis, prefix: str, *, write_only: bool = False) -> None:
         super().__init__(channel=f"{prefix}:control", write_only=write_only)
         self._redis = redis
+        self.rooms: dict[str, Any] = {NAMESPACE: {}}  # upstream's emit looks whether there is the namespace
 
     def initialize(self) -> None:
         """Upstream starts its listener here, as a task of nobody; ours is a child of the composition root."""
@@ -64,18 +66,22 @@ class RedisStreamManager(AsyncPubSubManager):
 
     def _members(self, namespace: str, room: str | Iterable[str] | None) -> list[Client]:
         """Each once, however many of the rooms it is in."""
-        if namespace != NAMESPACE:
+        if namespace != NAMESPACE or self.write_only:
             return []
         if room is None:
             return list(self.clients.by_sid.values())
         found: dict[str, Client] = {}
         for name in (room,) if isinstance(room, str) else room:
-            alone = self.clients.by_sid.get(name)
+            alone = self._client(name)
             found |= {it.sid: it for it in ([alone] if alone else self.clients.members(name))}
         return list(found.values())
 
+    def _client(self, sid: str) -> Client | None:
+        """None also in a process that serves no sockets: they are all other nodes'."""
+        return None if self.write_only else self.clients.by_sid.get(sid)
+
     def is_connected(self, sid: str, namespace: str) -> bool:
-        return namespace == NAMESPACE and sid in self.clients.by_sid
+        return namespace == NAMESPACE and self._client(sid) is not None
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
         return False
@@ -85,7 +91,7 @@ class RedisStreamManager(AsyncPubSubManager):
         return link.client.sid if link is not None and link.client is not None and namespace == NAMESPACE else None
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
-        client = self.clients.by_sid.get(sid)
+        client = self._client(sid)
         return client.link.sid if client and namespace == NAMESPACE else None
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
@@ -93,16 +99,17 @@ class RedisStreamManager(AsyncPubSubManager):
 
     def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
         self.callbacks.pop(sid, None)
-        client = self.clients.by_sid.get(sid)
+        client = self._client(sid)
         if client is not None:
             self.clients.forget(client)
             client.link.client = None
+            self.on_gone(client)
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
-        return room in self.clients.by_sid
+        return self._client(room) is not None
 
     def basic_enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
-        client = self.clients.by_sid.get(sid)
+        client = self._client(sid)
         if client is None or namespace != NAMESPACE:
             raise ValueError("sid is not connected to requested namespace")
         if self.is_sid_room(namespace, room):
@@ -112,13 +119,13 @@ class RedisStreamManager(AsyncPubSubManager):
             self.on_room(client)
 
     def basic_leave_room(self, sid: str, namespace: str, room: str) -> None:
-        client = self.clients.by_sid.get(sid)
+        client = self._client(sid)
         if client is not None and room in client.rooms:
             self.clients.leave(client, room)
             self.on_room(client)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        client = self.clients.by_sid.get(sid)
+        client = self._client(sid)
         return [sid, *client.rooms] if client else []
 
     # -- control lane
@@ -132,10 +139,10 @@ class RedisStreamManager(AsyncPubSubManager):
 
     async def _handle_emit(self, message: dict[str, Any]) -> None:
         """Upstream (``async_pubsub_manager.py``, same name) starts a task for every recipient."""
+        if self.write_only:
+            return
         if message.get("callback") is not None or message.get("binary"):
             await super()._handle_emit(message)  # each recipient has a packet of its own, or several
-            return
-        if self.write_only:
             return
         skipped = message.get("skip_sid")
         skip = frozenset(skipped if isinstance(skipped, list) else (skipped,))
@@ -143,10 +150,14 @@ class RedisStreamManager(AsyncPubSubManager):
         for client in self._members(message.get("namespace") or NAMESPACE, message.get("room")):
             if client.sid in skip:
                 continue
-            if client.link.paused:
+            if client.link.paused and client.link.waiting > self.server.eio.high:
                 DROPPED.inc()
             else:
                 client.link.push(frame)
+
+    async def _handle_disconnect(self, message: dict[str, Any]) -> None:
+        if not self.write_only:  # upstream asks its server, and here is none
+            await super()._handle_disconnect(message)
 
     async def order(self, what: str, **details: str | int) -> None:
         """Tell the other nodes. Raises one of ``OUTAGES``."""

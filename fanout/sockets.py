@@ -65,7 +65,7 @@ class Sockets:
         self._expiring: dict[Client, None] = {}
         server.on_connect, server.on_message = self._connect, self._message
         server.eio.on_forget, server.eio.on_fell_behind = self._forget, self._fell_behind
-        manager.on_order, manager.on_room = self._order, self._room_changed
+        manager.on_order, manager.on_room, manager.on_gone = self._order, self._room_changed, self._gone
 
     # -- CONNECT
 
@@ -351,9 +351,13 @@ class Sockets:
         client, link.client = link.client, None
         self._server.forget(link)
         if client is not None:
-            self._expiring.pop(client, None)
+            self._manager.callbacks.pop(client.sid, None)
             self._clients.forget(client)
-            CONNECTIONS.set(len(self._clients.by_sid))
+            self._gone(client)
+
+    def _gone(self, client: Client) -> None:
+        self._expiring.pop(client, None)
+        CONNECTIONS.set(len(self._clients.by_sid))
 
     async def close_all(self, over_s: float) -> None:
         """Close every connection, spread over ``over_s`` seconds with a little disorder, so that they come back

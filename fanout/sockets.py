@@ -205,6 +205,9 @@ class Sockets:
             if room not in client.rooms:
                 await clients.is_live(client)
                 clients.enter(client, room)
+            if room not in allowed((room,), client.session.user, open_user_rooms=self._settings.dev_user_rooms):
+                clients.leave(client, room)
+                return _denied(Denied("TOKEN_EXPIRED", "the token has expired meanwhile", room))
             cursor = clients.cursor
             if not was_in or what.since is not None:
                 await self._store(client)
@@ -256,8 +259,13 @@ class Sockets:
         return holder
 
     def _holds(self, client: Client, holder: Token) -> None:
-        client.expires_at, client.jti = holder.expires_at, holder.jti
-        self._expiring[client] = None
+        if not client.link.closed:
+            client.expires_at, client.jti = holder.expires_at, holder.jti
+            self._expiring[client] = None
+
+    def _holds_nothing(self, client: Client) -> None:
+        self._expiring.pop(client, None)
+        client.session.user, client.jti = "", ""
 
     async def _authenticate(self, client: Client, shown: Shown) -> Authenticated | Refused:
         """Make an anonymous connection the address's, or renew its token."""
@@ -271,11 +279,12 @@ class Sockets:
         if session.user not in ("", holder.address):
             return _denied(Denied("FORBIDDEN", "this connection is another address's"))
         before, session.user = session.user, holder.address
+        self._holds(client, holder)  # from now on: the token before it may expire while the room's past is told
         answer = await self._join(client, Asked(True, user_room(holder.address), shown.since))
         if answer["ok"] is False:
-            session.user = before
+            if not before:
+                self._holds_nothing(client)
             return answer
-        self._holds(client, holder)
         return {**answer, "address": holder.address, "expiresAt": round(holder.expires_at)}
 
     async def watch_tokens(self) -> None:
@@ -284,9 +293,8 @@ class Sockets:
             await asyncio.sleep(SWEEP_S)
             now = time.time()
             for client in [it for it in self._expiring if it.expires_at <= now]:
-                del self._expiring[client]
                 self._clients.leave(client, user_room(client.session.user))
-                client.session.user, client.jti = "", ""
+                self._holds_nothing(client)
                 client.link.push(frames.frame(b'42["system:auth-expired",{}]'))
                 self._room_changed(client)
 

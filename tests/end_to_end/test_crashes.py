@@ -14,11 +14,14 @@ from redis.asyncio import Redis
 from bench.deliveries import block, body, created, withdrawn
 from deploy.local.services import Postgres, Valkey, start_valkey
 from shared.feed import feed_key, open_redis
+from shared.settings import DEPLOYER
 from tests.end_to_end.client import client
+from tests.fanout.wire import wire
 from tests.posting import post, post_all
 from tests.processes import Processes, base_environment, free_port
 
 ROUNDS = 40
+CHALLENGE = "/api/auth/wallet/challenge"
 
 
 @pytest.fixture
@@ -120,6 +123,23 @@ async def test_valkey_killed_and_empty_costs_a_pause_and_no_event(
             assert sorted(set(offsets)) == offsets
         assert [it.cursor for it in one.heard] == [it.cursor for it in two.heard]
     assert numbered(ROUNDS + 1) == await feed_ids(database_url, own_valkey.url, prefix, upto=ROUNDS + 1)
+
+
+async def test_without_valkey_nobody_is_told_a_lie(fragile: Processes, own_valkey: Valkey) -> None:
+    """A join is not answered as if it were kept, a CONNECT not at all, and both are as before once it is back."""
+    node = fragile.start("fanout")
+    async with wire(node.url) as one, httpx.AsyncClient(base_url=node.url, timeout=20) as http:
+        own_valkey.kill()
+        refused, ready, signing = await asyncio.gather(
+            one.ask("join-marketplace"), http.get("/readyz"), http.get(CHALLENGE, params={"address": DEPLOYER})
+        )
+        assert ("UNAVAILABLE", "marketplace") == (refused["error"]["code"], refused["room"])
+        assert (503, 503) == (ready.status_code, signing.status_code)
+        async with wire(node.url, {"pid": one.pid}) as other:
+            assert (True, None) == (other.closed, other.reply)
+        own_valkey.start()
+        assert (await one.ask("join-marketplace"))["ok"]
+        assert not one.closed
 
 
 async def test_a_feed_that_is_flushed_is_written_anew(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -110,6 +111,10 @@ async def test_other_origins_are_refused_on_every_route(processes: Processes) ->
         refused = await http.get(
             "/socket.io/?EIO=4&transport=websocket", headers={**upgrade, "origin": "https://evil.example.com"}
         )
+        assert 403 == refused.status_code
+        opened = await http.get(polling)
+        session = f"/socket.io/?EIO=4&transport=websocket&sid={json.loads(opened.text[1:])['sid']}"
+        refused = await http.get(session, headers={**upgrade, "origin": "https://evil.example.com"})
         assert 403 == refused.status_code
         preflight = {"origin": "https://app.example.com", "access-control-request-method": "GET"}
         assert 204 == (await http.options("/api/streams", headers=preflight)).status_code

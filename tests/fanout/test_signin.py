@@ -135,6 +135,20 @@ async def test_a_client_gets_ten_challenges_a_minute(http: httpx.AsyncClient) ->
     assert "RATE_LIMITED" == next(it for it in answers if it.status_code == 429).json()["error"]["code"]
 
 
+async def test_behind_a_proxy_a_client_is_who_the_proxy_says(processes: Processes) -> None:
+    """Whatever it writes into the header itself, and whoever else comes through that proxy."""
+    node = processes.start("fanout", TRUSTED_PROXIES="1")
+    async with httpx.AsyncClient(base_url=node.url) as http:
+
+        async def ask(number: int, client: str) -> int:
+            headers = {"X-Forwarded-For": f"10.0.0.{number}, {client}"}
+            return (await http.get(CHALLENGE, params={"address": MINE}, headers=headers)).status_code
+
+        statuses = [await ask(number, "192.0.2.1") for number in range(25)]
+        assert 10 <= statuses.count(200) <= 20  # a minute may have begun meanwhile
+        assert 200 == await ask(1, "192.0.2.2")
+
+
 async def test_no_body_whatever_is_an_error_of_ours(http: httpx.AsyncClient) -> None:
     rng = Random(3)
     good = signed(await challenge(http))

@@ -318,8 +318,8 @@ class Sockets:
 
     def _order(self, what: str, details: dict[str, Any]) -> None:
         if what == "takeover":
-            client = self._clients.by_pid.get(str(details.get("pid")))
-            if client is not None and client.session.number < int(details.get("number", 0)):
+            client, number = self._clients.by_pid.get(str(details.get("pid"))), details.get("number")
+            if client is not None and isinstance(number, int) and client.session.number < number:
                 client.link.end(reason="taken over")
         elif what == "logout":
             self._close_holders(str(details.get("jti")))

@@ -94,6 +94,23 @@ async def test_a_client_is_disconnected_from_elsewhere_and_stays_away(
             assert "io server disconnect" == (await each.saw("disconnect"))["reason"]
 
 
+async def test_what_is_not_ours_in_the_control_lane_is_passed_over(
+    nodes: list[Process], voice: RedisStreamManager, redis: Redis, prefix: str
+) -> None:
+    async with wire(nodes[0].url) as one:
+        garbage = [
+            "x", "[1]", "null", "{}", '{"method":"order"}', '{"method":"enter_room"}', '{"method":"emit","event":"x"}',
+            f'{{"method":"order","order":"takeover","pid":"{one.pid}","number":"x"}}',
+            f'{{"method":"order","order":"takeover","pid":"{one.pid}"}}', '{"method":"order","order":"logout"}',
+        ]  # fmt: skip
+        for message in garbage:
+            await redis.xadd(f"{prefix}:control", {"message": message})
+        await redis.xadd(f"{prefix}:control", {"other": "x"})
+        await voice.emit("hello", {"a": 1})
+        await one.until(lambda it: "hello" in said(it))
+        assert not one.closed
+
+
 @asynccontextmanager
 async def another_node(redis: Redis, prefix: str) -> AsyncIterator[Server]:
     """A server without sockets, once it hears the control lane."""

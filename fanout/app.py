@@ -174,6 +174,8 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         door = await asyncio.get_running_loop().create_server(lambda: Front(entrance), sock=listener, backlog=BACKLOG)
         log.info("fanout listens", extra={"host": common.host, "port": common.port, "open_files": open_files()})
         await stop.wait()
+        if shared:
+            door.close()  # whoever comes back is the others' on this port
         await sockets.close_all(common.drain_s * CLOSE_SHARE)  # and whoever comes meanwhile is told 503
         door.close()
         await runner.cleanup()

@@ -25,7 +25,7 @@ export function keptEvent(name: EmissionName, emission: AnyEmission): KeptEvent 
 export function foldUserEvents(events: readonly KeptEvent[], name: EmissionName, emission: AnyEmission): KeptEvent[] {
   if (name === "chain:reverted") {
     const { id } = emission.meta;
-    return events.map((it) => (it.meta.id === id ? { ...it, reverted: true } : it));
+    return events.map((it) => (it.meta.id === id && it.meta.op === "apply" ? { ...it, reverted: true } : it));
   }
   const added = keptEvent(name, emission);
   const same = (it: KeptEvent): boolean =>

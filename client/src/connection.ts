@@ -40,6 +40,8 @@ interface Room {
   users: number;
   /** The join that has no answer yet, and from where it asked. */
   asked: { since: string | undefined } | null;
+  /** From where on nothing of it is missing; null while nobody knows. */
+  from: Offset | null;
   waiting: ((answer: JoinAnswer) => void)[];
 }
 
@@ -132,6 +134,11 @@ export class Realtime {
     return this.#seen.get(room) ?? null;
   }
 
+  /** From where on a room was heard without a gap; null while that is not known. */
+  heardFrom(room: string): Offset | null {
+    return this.#rooms.get(room)?.from ?? null;
+  }
+
   isJoined(room: string): boolean {
     const found = this.#rooms.get(room);
     return found !== undefined && found.asked === null;
@@ -144,7 +151,7 @@ export class Realtime {
     if (known && ++known.users > 1 && known.asked === null) {
       return Promise.resolve({ ok: true, room, cursor: this.#cursor ?? "", replayed: 0, complete: true });
     }
-    const wanted = known ?? { users: 1, asked: null, waiting: [] };
+    const wanted = known ?? { users: 1, asked: null, from: null, waiting: [] };
     this.#rooms.set(room, wanted);
     const answer = new Promise<JoinAnswer>((resolve) => wanted.waiting.push(resolve));
     if (!wanted.asked) {
@@ -376,6 +383,10 @@ export class Realtime {
         return;
       }
       wanted.asked = null;
+      if (answer.ok) {
+        const from = answer.complete && asked.since ? asked.since : answer.cursor;
+        if (!answer.complete || !wanted.from) wanted.from = readCursor(from)?.offset ?? null;
+      }
       for (const resolve of wanted.waiting.splice(0)) resolve(answer);
       if (answer.ok) {
         this.#reach(answer.cursor);
@@ -415,6 +426,7 @@ export class Realtime {
     if (this.#epoch !== null && this.#epoch !== cursor.epoch) {
       this.#seen.clear();
       this.#cursor = this.#ahead = null;
+      for (const wanted of this.#rooms.values()) wanted.from = null;
       this.#askAgain(null);
     }
     this.#epoch = cursor.epoch;

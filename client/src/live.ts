@@ -123,8 +123,9 @@ export class Snapshot<T> extends Store<Live<T>> {
       const found = await source.read();
       if (run !== this.#run) return;
       const at = readCursor(found?.asOf);
-      const behind = at && seen.some((it) => it && isAfter(it, at.offset));
-      if (behind) return this.#refetch(SOON_MS); // a node behind the one that we hear: its snapshot misses what we heard
+      // a node behind the one that we hear: its snapshot misses what was said before it and is not told again
+      const places = [...seen, ...source.rooms.map((room) => realtime.heardFrom(room))];
+      if (at && places.some((it) => it && isAfter(it, at.offset))) return this.#refetch(SOON_MS);
       if (found) realtime.noteTip(found.tip.blockHeight);
       let data: T | null = found ? found.data : null;
       this.#at = at;
@@ -141,7 +142,7 @@ export class Snapshot<T> extends Store<Live<T>> {
       for (const room of source.rooms) {
         if (joined.includes(room)) continue;
         joined.push(room);
-        void realtime.join(room, found?.asOf).then(() => run === this.#run && this.#stale());
+        void realtime.join(room, found?.asOf).then(() => run === this.#run && this.#entered(room));
       }
       if (again) this.#refetch(SOON_MS);
     } catch (error) {
@@ -155,6 +156,13 @@ export class Snapshot<T> extends Store<Live<T>> {
         if (this.#due) this.#refetch(0);
       }
     }
+  }
+
+  /** A room that somebody else had joined before may be heard from a later place on than the snapshot's. */
+  #entered(room: string): void {
+    const from = this.realtime.heardFrom(room);
+    if (from && this.#at && isAfter(from, this.#at.offset)) this.#refetch(0);
+    this.#stale();
   }
 
   /** Changes the value by what this page has done itself and nobody tells it. */

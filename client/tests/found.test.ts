@@ -1,6 +1,6 @@
 /** What the laws found, each as short as it was found. */
 import { test } from "vitest";
-import { isCollected, prepared } from "./laws.js";
+import { isCollected, isShown, prepared } from "./laws.js";
 
 prepared();
 
@@ -13,4 +13,23 @@ test("a correction stands when the event that it corrected is taken back once mo
     { do: "revert", by: 2 },
     { do: "restore" },
     { do: "revert", by: 3 },
+  ]));
+
+test("a snapshot from before the place that its room is heard from is read again", () =>
+  isShown([
+    { do: "behind", by: 1 },
+    { do: "show", what: "treasury" },
+    { do: "propose", id: 1, by: 1 },
+    { do: "forgetsOutbox", be: true },
+    { do: "wait", by: 12 },
+  ]));
+
+test("what was said between a snapshot and somebody else's join of its room is not missed", () =>
+  isShown([
+    { do: "latency", by: 200 },
+    { do: "show", what: "treasury" },
+    { do: "wait", by: 110 },
+    { do: "fee", id: 1, by: 1 },
+    { do: "join", what: "treasury" },
+    { do: "wait", by: 500 },
   ]));

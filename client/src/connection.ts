@@ -221,10 +221,21 @@ export class Realtime {
 
   /** GET of a snapshot; an Error says what went wrong. A 404 gives null. */
   async fetch<T>(path: string, init: RequestInit = {}): Promise<T | null> {
+    const response = await this.#request(path, init);
+    return response.status === 404 ? null : ((await response.json()) as T);
+  }
+
+  /** GET of one thing. That there is none is also true as of a cursor: `data` is null then. */
+  async lookUp<T extends { asOf: string; data: unknown }>(path: string): Promise<T | { asOf: string; data: null }> {
+    const response = await this.#request(path);
+    const found = (await response.json()) as T;
+    return response.status === 404 ? { asOf: found.asOf, data: null } : found;
+  }
+
+  async #request(path: string, init: RequestInit = {}): Promise<Response> {
     const response = await fetch(this.url + path, { credentials: "include", ...init });
-    if (response.status === 404) return null;
-    if (!response.ok) throw new Error(`${init.method ?? "GET"} ${path}: ${response.status}`);
-    return (await response.json()) as T;
+    if (!response.ok && response.status !== 404) throw new Error(`${init.method ?? "GET"} ${path}: ${response.status}`);
+    return response;
   }
 
   /** One store for all who ask for the same key, alive while anyone uses it. */

@@ -51,7 +51,7 @@ export interface Answer {
 export interface Source<T> {
   rooms: readonly string[];
   /** Reads the whole value; several requests use the first `asOf`. */
-  read(): Promise<{ asOf: string; tip: { blockHeight: number }; data: T } | null>;
+  read(): Promise<{ asOf: string; tip?: { blockHeight: number }; data: T | null } | null>;
   /** The value after an emission; `refetch` where an emission does not tell all of what it changed. */
   fold(known: T, emission: AnyEmission, heard: Heard): T | "refetch";
 }
@@ -126,15 +126,15 @@ export class Snapshot<T> extends Store<Live<T>> {
       // a node behind the one that we hear: its snapshot misses what was said before it and is not told again
       const places = [...seen, ...source.rooms.map((room) => realtime.heardFrom(room))];
       if (at && places.some((it) => it && isAfter(it, at.offset))) return this.#refetch(SOON_MS);
-      if (found) realtime.noteTip(found.tip.blockHeight);
+      if (found?.tip) realtime.noteTip(found.tip.blockHeight);
       let data: T | null = found ? found.data : null;
       this.#at = at;
       const waiting = this.#waiting ?? [];
       this.#waiting = null;
       let again = false;
       for (const [emission, heard] of waiting) {
-        if (data === null || !this.#isNews(emission)) continue;
-        const next = source.fold(data, emission, heard);
+        if (!this.#isNews(emission)) continue;
+        const next = data === null ? "refetch" : source.fold(data, emission, heard);
         if (next === "refetch") again = true;
         else data = next as T;
       }
@@ -175,11 +175,11 @@ export class Snapshot<T> extends Store<Live<T>> {
   #hear(emission: AnyEmission, heard: Heard): void {
     if (this.#waiting) this.#waiting.push([emission, heard]);
     const { data } = this.get();
+    if (!this.#isNews(emission)) return;
     if (data === null) {
       if (!this.#waiting) this.#refetch(SOON_MS); // what did not exist may do now
       return;
     }
-    if (!this.#isNews(emission)) return;
     const next = this.source.fold(data, emission, heard);
     if (next === "refetch") this.#refetch(SOON_MS);
     else this.set({ ...this.get(), data: next as T });

@@ -31,7 +31,7 @@ export interface LiveStream {
 export function streamSource(realtime: Realtime, id: string): Source<LiveStream> {
   return {
     rooms: [`stream:${id}`, "marketplace"],
-    read: () => realtime.fetch<Told<LiveStream>>(`/api/streams/${encodeURIComponent(id)}`),
+    read: () => realtime.lookUp<Told<LiveStream>>(`/api/streams/${encodeURIComponent(id)}`),
     fold: (known, emission, { name }) => {
       const data = emission.data as { streamId?: string | null };
       if (data.streamId !== id) return known;

@@ -33,3 +33,12 @@ test("what was said between a snapshot and somebody else's join of its room is n
     { do: "join", what: "treasury" },
     { do: "wait", by: 500 },
   ]));
+
+test("a stream that begins while the server's 404 is on its way is shown", () =>
+  isShown([
+    { do: "latency", by: 100 },
+    { do: "show", what: "stream" },
+    { do: "wait", by: 60 },
+    { do: "create", id: 1, by: 1 },
+    { do: "wait", by: 500 },
+  ]));

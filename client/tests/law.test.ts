@@ -176,6 +176,7 @@ test("what is shown in the end is what the server has", async () => {
         const body = server.snapshot(); // as it is when asked; it arrives later
         return new Promise((resolve) => setTimeout(() => resolve(body as never), latency));
       }) as Realtime["fetch"];
+      realtime.lookUp = realtime.fetch as Realtime["lookUp"];
       const heard: string[] = [];
       realtime.subscribe("*", (it: Emissions[EmissionName]) => {
         heard.push(`${it.meta.room} ${it.meta.offset}`);

@@ -50,7 +50,7 @@ export interface Answer {
 
 export interface Source<T> {
   rooms: readonly string[];
-  /** Reads the whole value; several requests use the first `asOf`. */
+  /** Reads the whole value; several requests use the oldest `asOf`. */
   read(): Promise<{ asOf: string; tip?: { blockHeight: number }; data: T | null } | null>;
   /** The value after an emission; `refetch` where an emission does not tell all of what it changed. */
   fold(known: T, emission: AnyEmission, heard: Heard): T | "refetch";

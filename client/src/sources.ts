@@ -17,6 +17,7 @@ import type {
   TreasuryView,
 } from "./catalogue.js";
 import type { Realtime } from "./connection.js";
+import { isAfter, readCursor } from "./cursor.js";
 import type { Source } from "./live.js";
 
 /** What is known of one stream; null where there is none. */
@@ -59,7 +60,8 @@ export function marketplaceSource(realtime: Realtime): Source<LiveMarketplace> {
       if (!market) return null;
       const listings = await all<ListingNow>(realtime, "/api/marketplace/listings");
       const sales = await realtime.fetch<Page<SaleTold>>("/api/marketplace/sales?limit=50");
-      return { ...market, data: { market: market.data, listings, sales: sales?.data ?? [] } };
+      const data = { market: market.data, listings: listings.rows, sales: sales?.data ?? [] };
+      return { ...market, asOf: oldest([market.asOf, ...listings.asOf, sales?.asOf]), data };
     },
     fold: (known, emission, { name }) => {
       // what leaves the market is gone at once; what comes or changes is read, for the tip decides what can be bought
@@ -87,7 +89,8 @@ export function treasurySource(realtime: Realtime): Source<LiveTreasury> {
       if (!treasury) return null;
       const proposals = await all<ProposalNow>(realtime, "/api/treasury/proposals");
       const fees = await realtime.fetch<Page<FeeTold>>("/api/treasury/fees?limit=50");
-      return { ...treasury, data: { treasury: treasury.data, proposals, fees: fees?.data ?? [] } };
+      const data = { treasury: treasury.data, proposals: proposals.rows, fees: fees?.data ?? [] };
+      return { ...treasury, asOf: oldest([treasury.asOf, ...proposals.asOf, fees?.asOf]), data };
     },
     fold: (known, emission, { name }) => {
       if (TREASURY_FACTS.includes(name)) return known; // the balance comes under a name of its own
@@ -100,17 +103,27 @@ export function treasurySource(realtime: Realtime): Source<LiveTreasury> {
 
 const PAGES = 20;
 
-/** Every page of a list, up to 4,000 rows. */
-async function all<T>(realtime: Realtime, path: string): Promise<T[]> {
+/** As of when a value of several requests is known: another node, or a copy of the database, may be behind the first. */
+function oldest(cursors: readonly (string | undefined)[]): string {
+  return cursors.reduce<string>((first, it) => {
+    const [a, b] = [readCursor(first), readCursor(it)];
+    return a && b && a.epoch === b.epoch && isAfter(a.offset, b.offset) ? it! : first;
+  }, cursors[0]!);
+}
+
+/** Every page of a list, up to 4,000 rows, and as of when each was read. */
+async function all<T>(realtime: Realtime, path: string): Promise<{ rows: T[]; asOf: string[] }> {
   const rows: T[] = [];
+  const asOf: string[] = [];
   let next: string | null = null;
   for (let page = 0; page < PAGES; page++) {
     const query: string = next === null ? "?limit=200" : `?limit=200&after=${encodeURIComponent(next)}`;
     const found: Page<T> | null = await realtime.fetch<Page<T>>(path + query);
     if (!found) break;
     rows.push(...found.data);
+    asOf.push(found.asOf);
     next = found.next;
     if (next === null) break;
   }
-  return rows;
+  return { rows, asOf };
 }

@@ -42,3 +42,12 @@ test("a stream that begins while the server's 404 is on its way is shown", () =>
     { do: "create", id: 1, by: 1 },
     { do: "wait", by: 500 },
   ]));
+
+test("of a value of several requests the oldest says as of when it is", () =>
+  isShown([
+    { do: "fee", id: 1, by: 1 },
+    { do: "show", what: "treasury" },
+    { do: "wait", by: 0 },
+    { do: "behind", by: 1 },
+    { do: "wait", by: 4 },
+  ]));

@@ -43,6 +43,14 @@ interface Room {
   /** From where on nothing of it is missing; null while nobody knows. */
   from: Offset | null;
   waiting: ((answer: JoinAnswer) => void)[];
+  /** What was heard of it since it was asked for: a replay that was lost on its way comes after what is newer. */
+  held: Spoken[];
+}
+
+interface Spoken {
+  name: EmissionName;
+  emission: Emissions[EmissionName];
+  offset: Offset;
 }
 
 const ANSWER_MS = 10_000;
@@ -151,7 +159,7 @@ export class Realtime {
     if (known && ++known.users > 1 && known.asked === null) {
       return Promise.resolve({ ok: true, room, cursor: this.#cursor ?? "", replayed: 0, complete: true });
     }
-    const wanted = known ?? { users: 1, asked: null, from: null, waiting: [] };
+    const wanted = known ?? { users: 1, asked: null, from: null, waiting: [], held: [] };
     this.#rooms.set(room, wanted);
     const answer = new Promise<JoinAnswer>((resolve) => wanted.waiting.push(resolve));
     if (!wanted.asked) {
@@ -334,7 +342,10 @@ export class Realtime {
     socket?.offAny();
     socket?.removeAllListeners();
     socket?.disconnect();
-    for (const wanted of this.#rooms.values()) wanted.asked ??= { since: this.#cursor ?? undefined };
+    for (const wanted of this.#rooms.values()) {
+      wanted.asked ??= { since: this.#cursor ?? undefined };
+      wanted.held = [];
+    }
     this.#leaving.clear();
     this.status.set("connecting");
   }
@@ -398,6 +409,8 @@ export class Realtime {
         const from = answer.complete && asked.since ? asked.since : answer.cursor;
         if (!answer.complete || !wanted.from) wanted.from = readCursor(from)?.offset ?? null;
       }
+      const inOrder = wanted.held.splice(0).sort((a, b) => (isAfter(a.offset, b.offset) ? 1 : -1));
+      for (const it of inOrder) this.#emission(it, true);
       for (const resolve of wanted.waiting.splice(0)) resolve(answer);
       if (answer.ok) {
         this.#reach(answer.cursor);
@@ -437,17 +450,25 @@ export class Realtime {
     if (this.#epoch !== null && this.#epoch !== cursor.epoch) {
       this.#seen.clear();
       this.#cursor = this.#ahead = null;
-      for (const wanted of this.#rooms.values()) wanted.from = null;
+      for (const wanted of this.#rooms.values()) {
+        wanted.from = null;
+        wanted.held = [];
+      }
       this.#askAgain(null);
     }
     this.#epoch = cursor.epoch;
     const emission = args[0] as Emissions[EmissionName];
     const offset = readOffset(emission?.meta?.offset);
-    if (offset) this.#emission(name as EmissionName, emission, offset);
+    if (offset) {
+      const spoken = { name: name as EmissionName, emission, offset };
+      const wanted = this.#rooms.get(emission.meta.room);
+      if (wanted?.asked) wanted.held.push(spoken);
+      else this.#emission(spoken, Date.now() < this.#burstEnds);
+    }
     this.#reach(args.at(-1) as string);
   }
 
-  #emission(name: EmissionName, emission: Emissions[EmissionName], offset: Offset): void {
+  #emission({ name, emission, offset }: Spoken, replayed: boolean): void {
     const room = emission.meta.room;
     const last = this.#seen.get(room);
     if (last && !isAfter(offset, last)) return;
@@ -455,7 +476,6 @@ export class Realtime {
     const facts = emission.data as { blockHeight?: number };
     if (emission.meta.op === "apply" && facts.blockHeight) this.noteTip(facts.blockHeight);
     if (room.startsWith("user:")) this.address.set(room.slice(5));
-    const replayed = (this.#rooms.get(room)?.asked ?? null) !== null || Date.now() < this.#burstEnds;
     const heard = { name, replayed };
     for (const key of [name, "*"]) {
       for (const listener of [...(this.#listeners.get(key) ?? [])]) guarded(() => listener(emission, heard));

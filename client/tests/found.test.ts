@@ -51,3 +51,17 @@ test("of a value of several requests the oldest says as of when it is", () =>
     { do: "behind", by: 1 },
     { do: "wait", by: 4 },
   ]));
+
+test("a replay that is lost on its way does not come behind what is newer", () =>
+  isCollected([
+    { do: "forgetsSessions", be: true },
+    { do: "lose" },
+    { do: "fee", id: 1, by: 1 },
+    { do: "wire", by: 100 },
+    { do: "connect" },
+    { do: "wait", by: 20 },
+    { do: "lose" },
+    { do: "forgetsSessions", be: false },
+    { do: "fee", id: 1, by: 2 },
+    { do: "connect" },
+  ]));

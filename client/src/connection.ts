@@ -328,7 +328,8 @@ export class Realtime {
   #auth(token: string | null): object {
     this.#token = token;
     if (token) this.address.set(subjectOf(token));
-    return { ...(token ? { token } : {}), ...(this.#cursor ? { since: this.#cursor } : {}) };
+    const since = this.#ahead ?? this.#cursor;
+    return { ...(token ? { token } : {}), ...(since ? { since } : {}) };
   }
 
   #close(): void {
@@ -343,7 +344,7 @@ export class Realtime {
     socket?.removeAllListeners();
     socket?.disconnect();
     for (const wanted of this.#rooms.values()) {
-      wanted.asked ??= { since: this.#cursor ?? undefined };
+      this.#wantAgain(wanted);
       wanted.held = [];
     }
     this.#leaving.clear();
@@ -358,7 +359,7 @@ export class Realtime {
       for (const room of this.#leaving) this.#sendLeave(room);
     } else {
       this.#leaving.clear();
-      for (const wanted of this.#rooms.values()) wanted.asked ??= { since: this.#cursor ?? undefined };
+      for (const wanted of this.#rooms.values()) this.#wantAgain(wanted);
     }
     for (const [room, wanted] of this.#rooms) if (wanted.asked) this.#ask(room, wanted);
   }
@@ -418,6 +419,11 @@ export class Realtime {
       }
       this.#catchUp();
     });
+  }
+
+  /** The cursor may wait for another room's join; what this room was told is told up to `ahead`. */
+  #wantAgain(wanted: Room): void {
+    if (!wanted.asked?.since) wanted.asked = { since: this.#ahead ?? this.#cursor ?? undefined };
   }
 
   #sendLeave(room: string): void {

@@ -65,3 +65,15 @@ test("a replay that is lost on its way does not come behind what is newer", () =
     { do: "fee", id: 1, by: 2 },
     { do: "connect" },
   ]));
+
+test("a room is joined again from where it was heard, though the cursor waits for another room", () =>
+  isShown([
+    { do: "wire", by: 4 },
+    { do: "show", what: "treasury" },
+    { do: "wait", by: 7 },
+    { do: "join", what: "stream:1" },
+    { do: "forgetsSessions", be: true },
+    { do: "wait", by: 5 },
+    { do: "lose" },
+    { do: "fee", id: 1, by: 1 },
+  ]));

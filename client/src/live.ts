@@ -49,6 +49,7 @@ export interface Answer {
 }
 
 export interface Source<T> {
+  /** The first one is the room of the thing itself. */
   rooms: readonly string[];
   /** Reads the whole value; several requests use the oldest `asOf`. */
   read(): Promise<{ asOf: string; tip?: { blockHeight: number }; data: T | null } | null>;
@@ -130,11 +131,12 @@ export class Snapshot<T> extends Store<Live<T>> {
       let data: T | null = found ? found.data : null;
       this.#at = at;
       const waiting = this.#waiting ?? [];
+      if (data === null && waiting.some(([it]) => this.#begins(it))) return this.#refetch(SOON_MS); // it was not, but is
       this.#waiting = null;
       let again = false;
       for (const [emission, heard] of waiting) {
-        if (!this.#isNews(emission)) continue;
-        const next = data === null ? "refetch" : source.fold(data, emission, heard);
+        if (data === null || !this.#isNews(emission)) continue;
+        const next = source.fold(data, emission, heard);
         if (next === "refetch") again = true;
         else data = next as T;
       }
@@ -175,14 +177,19 @@ export class Snapshot<T> extends Store<Live<T>> {
   #hear(emission: AnyEmission, heard: Heard): void {
     if (this.#waiting) this.#waiting.push([emission, heard]);
     const { data } = this.get();
-    if (!this.#isNews(emission)) return;
     if (data === null) {
-      if (!this.#waiting) this.#refetch(SOON_MS); // what did not exist may do now
+      if (!this.#waiting && this.#begins(emission)) this.#refetch(SOON_MS);
       return;
     }
+    if (!this.#isNews(emission)) return;
     const next = this.source.fold(data, emission, heard);
     if (next === "refetch") this.#refetch(SOON_MS);
     else this.set({ ...this.get(), data: next as T });
+  }
+
+  /** What does not exist may do now: its own room says so. */
+  #begins(emission: AnyEmission): boolean {
+    return emission.meta.room === this.source.rooms[0] && this.#isNews(emission);
   }
 
   #isNews(emission: AnyEmission): boolean {

@@ -77,3 +77,17 @@ test("a room is joined again from where it was heard, though the cursor waits fo
     { do: "lose" },
     { do: "fee", id: 1, by: 1 },
   ]));
+
+test("a stream that was heard of is not said to be missing by an answer from before", () =>
+  isShown([
+    { do: "show", what: "stream" },
+    { do: "create", id: 1, by: 1 },
+    { do: "latency", by: 8 },
+    { do: "wait", by: 0 },
+    { do: "revert", by: 1 },
+    { do: "wait", by: 161 },
+    { do: "create", id: 1, by: 1 },
+    { do: "withdraw", id: 1, by: 1 },
+    { do: "revert", by: 1 },
+    { do: "create", id: 1, by: 1 },
+  ]));

@@ -40,8 +40,8 @@ interface Room {
   users: number;
   /** The join that has no answer yet, and from where it asked. */
   asked: { since: string | undefined } | null;
-  /** From where on nothing of it is missing; null while nobody knows. */
-  from: Offset | null;
+  /** The cursor from which on nothing of it is missing; null while nobody knows. */
+  from: string | null;
   waiting: ((answer: JoinAnswer) => void)[];
   /** What was heard of it since it was asked for: a replay that was lost on its way comes after what is newer. */
   held: Spoken[];
@@ -142,8 +142,8 @@ export class Realtime {
     return this.#seen.get(room) ?? null;
   }
 
-  /** From where on a room was heard without a gap; null while that is not known. */
-  heardFrom(room: string): Offset | null {
+  /** The cursor from which on a room was heard without a gap; null while that is not known. */
+  heardFrom(room: string): string | null {
     return this.#rooms.get(room)?.from ?? null;
   }
 
@@ -229,21 +229,20 @@ export class Realtime {
 
   /** GET of a snapshot; an Error says what went wrong. A 404 gives null. */
   async fetch<T>(path: string, init: RequestInit = {}): Promise<T | null> {
-    const response = await this.#request(path, init);
-    return response.status === 404 ? null : ((await response.json()) as T);
+    const found = await this.lookUp<T & { asOf: string; data: unknown }>(path, init);
+    return found.data === null ? null : (found as T);
   }
 
   /** GET of one thing. That there is none is also true as of a cursor: `data` is null then. */
-  async lookUp<T extends { asOf: string; data: unknown }>(path: string): Promise<T | { asOf: string; data: null }> {
-    const response = await this.#request(path);
-    const found = (await response.json()) as T;
-    return response.status === 404 ? { asOf: found.asOf, data: null } : found;
-  }
-
-  async #request(path: string, init: RequestInit = {}): Promise<Response> {
+  async lookUp<T extends { asOf: string; data: unknown }>(
+    path: string,
+    init: RequestInit = {},
+  ): Promise<T | { asOf: string; data: null }> {
     const response = await fetch(this.url + path, { credentials: "include", ...init });
-    if (!response.ok && response.status !== 404) throw new Error(`${init.method ?? "GET"} ${path}: ${response.status}`);
-    return response;
+    const { ok, status } = response;
+    if (!ok && status !== 404) throw new Error(`${init.method ?? "GET"} ${path}: ${status}`);
+    const found = (await response.json()) as T;
+    return ok ? found : { ...found, data: null };
   }
 
   /** One store for all who ask for the same key, alive while anyone uses it. */
@@ -406,10 +405,7 @@ export class Realtime {
         return;
       }
       wanted.asked = null;
-      if (answer.ok) {
-        const from = answer.complete && asked.since ? asked.since : answer.cursor;
-        if (!answer.complete || !wanted.from) wanted.from = readCursor(from)?.offset ?? null;
-      }
+      if (answer.ok) wanted.from = answer.complete ? (wanted.from ?? asked.since ?? answer.cursor) : answer.cursor;
       const inOrder = wanted.held.splice(0).sort((a, b) => (isAfter(a.offset, b.offset) ? 1 : -1));
       for (const it of inOrder) this.#emission(it, true);
       for (const resolve of wanted.waiting.splice(0)) resolve(answer);
@@ -456,10 +452,7 @@ export class Realtime {
     if (this.#epoch !== null && this.#epoch !== cursor.epoch) {
       this.#seen.clear();
       this.#cursor = this.#ahead = null;
-      for (const wanted of this.#rooms.values()) {
-        wanted.from = null;
-        wanted.held = [];
-      }
+      for (const wanted of this.#rooms.values()) wanted.held = [];
       this.#askAgain(null);
     }
     this.#epoch = cursor.epoch;

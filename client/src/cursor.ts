@@ -24,6 +24,12 @@ export function readOffset(text: unknown): Offset | null {
   return found ? [BigInt(found[1]!), Number(found[2])] : null;
 }
 
+/** Whether the cursor `a` is after `b`; of different histories neither is. */
+export function isLater(a: string | null, b: string | undefined): boolean {
+  const [one, other] = [readCursor(a), readCursor(b)];
+  return !!one && one.epoch === other?.epoch && isAfter(one.offset, other.offset);
+}
+
 /** Whether `a` comes after `b`. Both parts count as integers: as text, 10 would come before 9. */
 export function isAfter(a: Offset, b: Offset): boolean {
   return a[0] === b[0] ? a[1] > b[1] : a[0] > b[0];

@@ -1,6 +1,6 @@
 /** Stores that hooks share: lists that grow with what is heard, and snapshots that stay current. */
 import type { EmissionName, Emissions } from "./catalogue.js";
-import { isAfter, readCursor, type Cursor } from "./cursor.js";
+import { isAfter, isLater, readCursor, readOffset, type Cursor } from "./cursor.js";
 import type { Heard, Realtime } from "./connection.js";
 import { Store, type Stop } from "./store.js";
 
@@ -125,8 +125,9 @@ export class Snapshot<T> extends Store<Live<T>> {
       if (run !== this.#run) return;
       const at = readCursor(found?.asOf);
       // a node behind the one that we hear: its snapshot misses what was said before it and is not told again
-      const places = [...seen, ...source.rooms.map((room) => realtime.heardFrom(room))];
-      if (at && places.some((it) => it && isAfter(it, at.offset))) return this.#refetch(SOON_MS);
+      if (at && seen.some((it) => it && isAfter(it, at.offset))) return this.#refetch(SOON_MS);
+      const misses = (room: string): boolean => isLater(realtime.heardFrom(room), found?.asOf);
+      if (source.rooms.some(misses)) return this.#refetch(SOON_MS);
       if (found?.tip) realtime.noteTip(found.tip.blockHeight);
       let data: T | null = found ? found.data : null;
       this.#at = at;
@@ -144,12 +145,17 @@ export class Snapshot<T> extends Store<Live<T>> {
       for (const room of source.rooms) {
         if (joined.includes(room)) continue;
         joined.push(room);
-        void realtime.join(room, found?.asOf).then(() => run === this.#run && this.#entered(room));
+        void realtime.join(room, found?.asOf).then(() => {
+          if (run !== this.#run) return;
+          if (misses(room)) this.#refetch(0); // somebody else had asked for it, from a later place on
+          this.#stale();
+        });
       }
       if (again) this.#refetch(SOON_MS);
     } catch (error) {
       if (run !== this.#run) return;
-      this.set({ ...this.get(), isLoading: false, isStale: true, error: asError(error) });
+      // fetch, JSON and we throw nothing but Errors
+      this.set({ ...this.get(), isLoading: false, isStale: true, error: error as Error });
       this.#refetch(RETRY_MS * (0.5 + Math.random()));
     } finally {
       if (run === this.#run) {
@@ -158,13 +164,6 @@ export class Snapshot<T> extends Store<Live<T>> {
         if (this.#due) this.#refetch(0);
       }
     }
-  }
-
-  /** A room that somebody else had joined before may be heard from a later place on than the snapshot's. */
-  #entered(room: string): void {
-    const from = this.realtime.heardFrom(room);
-    if (from && this.#at && isAfter(from, this.#at.offset)) this.#refetch(0);
-    this.#stale();
   }
 
   /** Changes the value by what this page has done itself and nobody tells it. */
@@ -193,8 +192,7 @@ export class Snapshot<T> extends Store<Live<T>> {
   }
 
   #isNews(emission: AnyEmission): boolean {
-    const [seq, n] = emission.meta.offset.split("-");
-    return !this.#at || isAfter([BigInt(seq!), Number(n)], this.#at.offset);
+    return !this.#at || isAfter(readOffset(emission.meta.offset)!, this.#at.offset);
   }
 
   /** Fetches once for many reasons. */
@@ -208,8 +206,4 @@ export class Snapshot<T> extends Store<Live<T>> {
     const live = this.get();
     if (!live.isLoading) this.set({ ...live, isStale: !this.realtime.isConnected || live.error !== null });
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -15,7 +15,7 @@ import {
 } from "./folds.js";
 import { Folded, Snapshot, type Live, type Source } from "./live.js";
 import { marketplaceSource, streamSource, treasurySource, type LiveMarketplace, type LiveStream, type LiveTreasury } from "./sources.js";
-import { formatSbtc, streamAt, type Stream } from "./vesting.js";
+import { formatSbtc, streamAt, whole, type Stream } from "./vesting.js";
 
 export { configureRealtime, RealtimeProvider } from "./context.js";
 export { NotificationCentre, Toasts, useNotifications, type UseNotifications } from "./notices.js";
@@ -173,8 +173,7 @@ export function useMarketplace(): Live<
   const live = useSnapshot("marketplace", marketplaceSource);
   return useMemo(() => {
     const { data } = live;
-    const listings = data?.listings.map((it) => ({ ...it, price: it.price === null ? null : BigInt(it.price) }));
-    return { ...live, data: data && { ...data, listings: listings ?? [] } };
+    return { ...live, data: data && { ...data, listings: data.listings.map((it) => ({ ...it, price: whole(it.price) })) } };
   }, [live]);
 }
 

@@ -1,6 +1,5 @@
 /** The snapshots behind the state hooks: where they are read, and what an emission makes of them. */
 import type {
-  EmissionName,
   Emissions,
   FeeTold,
   ListingNow,
@@ -17,7 +16,7 @@ import type {
   TreasuryView,
 } from "./catalogue.js";
 import type { Realtime } from "./connection.js";
-import { isAfter, readCursor } from "./cursor.js";
+import { isLater } from "./cursor.js";
 import type { Source } from "./live.js";
 
 /** What is known of one stream; null where there is none. */
@@ -55,14 +54,7 @@ export interface LiveMarketplace {
 export function marketplaceSource(realtime: Realtime): Source<LiveMarketplace> {
   return {
     rooms: ["marketplace"],
-    read: async () => {
-      const market = await realtime.fetch<Told<MarketView>>("/api/marketplace");
-      if (!market) return null;
-      const listings = await all<ListingNow>(realtime, "/api/marketplace/listings");
-      const sales = await realtime.fetch<Page<SaleTold>>("/api/marketplace/sales?limit=50");
-      const data = { market: market.data, listings: listings.rows, sales: sales?.data ?? [] };
-      return { ...market, asOf: oldest([market.asOf, ...listings.asOf, sales?.asOf]), data };
-    },
+    read: () => gather<LiveMarketplace>(realtime, "/api/marketplace", "market", "listings", "sales"),
     fold: (known, emission, { name }) => {
       // what leaves the market is gone at once; what comes or changes is read, for the tip decides what can be bought
       if (name !== "marketplace:listing-cancelled") return "refetch";
@@ -78,22 +70,13 @@ export interface LiveTreasury {
   fees: FeeTold[];
 }
 
-const TREASURY_FACTS: readonly EmissionName[] = ["treasury:withdrawal", "treasury:distribution"];
-
 /** Balance, admins, proposals and the newest fees. */
 export function treasurySource(realtime: Realtime): Source<LiveTreasury> {
   return {
     rooms: ["treasury"],
-    read: async () => {
-      const treasury = await realtime.fetch<Told<TreasuryView>>("/api/treasury");
-      if (!treasury) return null;
-      const proposals = await all<ProposalNow>(realtime, "/api/treasury/proposals");
-      const fees = await realtime.fetch<Page<FeeTold>>("/api/treasury/fees?limit=50");
-      const data = { treasury: treasury.data, proposals: proposals.rows, fees: fees?.data ?? [] };
-      return { ...treasury, asOf: oldest([treasury.asOf, ...proposals.asOf, fees?.asOf]), data };
-    },
+    read: () => gather<LiveTreasury>(realtime, "/api/treasury", "treasury", "proposals", "fees"),
     fold: (known, emission, { name }) => {
-      if (TREASURY_FACTS.includes(name)) return known; // the balance comes under a name of its own
+      if (/:(withdrawal|distribution)$/.test(name)) return known; // the balance comes under a name of its own
       if (name !== "treasury:balance-updated") return "refetch";
       const { newBalance } = (emission as Emissions["treasury:balance-updated"]).data;
       return { ...known, treasury: { ...known.treasury, balance: newBalance } };
@@ -102,28 +85,29 @@ export function treasurySource(realtime: Realtime): Source<LiveTreasury> {
 }
 
 const PAGES = 20;
+const ROWS = 200;
+const NEWEST = 50;
 
-/** As of when a value of several requests is known: another node, or a copy of the database, may be behind the first. */
-function oldest(cursors: readonly (string | undefined)[]): string {
-  return cursors.reduce<string>((first, it) => {
-    const [a, b] = [readCursor(first), readCursor(it)];
-    return a && b && a.epoch === b.epoch && isAfter(a.offset, b.offset) ? it! : first;
-  }, cursors[0]!);
-}
-
-/** Every page of a list, up to 4,000 rows, and as of when each was read. */
-async function all<T>(realtime: Realtime, path: string): Promise<{ rows: T[]; asOf: string[] }> {
-  const rows: T[] = [];
-  const asOf: string[] = [];
-  let next: string | null = null;
-  for (let page = 0; page < PAGES; page++) {
-    const query: string = next === null ? "?limit=200" : `?limit=200&after=${encodeURIComponent(next)}`;
-    const found: Page<T> | null = await realtime.fetch<Page<T>>(path + query);
-    if (!found) break;
-    rows.push(...found.data);
-    asOf.push(found.asOf);
-    next = found.next;
-    if (next === null) break;
-  }
-  return { rows, asOf };
+/**
+ * A value with every row of one list under it, up to 4,000, and the newest of another. It is as of the oldest answer:
+ * another node, or a copy of the database, may be behind the first.
+ */
+async function gather<D>(realtime: Realtime, path: string, value: keyof D, all: keyof D, newest: keyof D): Promise<Told<D> | null> {
+  const found = await realtime.fetch<Told<unknown>>(path);
+  if (!found) return null;
+  let { asOf } = found;
+  const rows = async (list: keyof D, limit: number, pages: number): Promise<unknown[]> => {
+    const read: unknown[] = [];
+    for (let next: string | null = ""; next !== null && pages > 0; pages--) {
+      const after: string = next && `&after=${encodeURIComponent(next)}`;
+      const page: Page<unknown> | null = await realtime.fetch<Page<unknown>>(`${path}/${String(list)}?limit=${limit}${after}`);
+      if (!page) break;
+      read.push(...page.data);
+      if (isLater(asOf, page.asOf)) asOf = page.asOf;
+      next = page.next;
+    }
+    return read;
+  };
+  const data = { [value]: found.data, [all]: await rows(all, ROWS, PAGES), [newest]: await rows(newest, NEWEST, 1) } as D;
+  return { ...found, asOf, data };
 }

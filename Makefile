@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 INSTALLED := $(VENV)/.installed
 PACKAGES := client/node_modules/.installed
 PAGE := fanout/page/page.js
-PAGE_SOURCES := $(wildcard client/src/* client/page/*) client/tsconfig.json
+PAGE_SOURCES := $(wildcard client/src/* client/page/* client/page/examples/*) client/tsconfig.json client/package.json
 PEERS := bench/peers/node_modules/.installed
 LOCK := $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --no-strip-extras --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade -o

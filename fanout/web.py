@@ -23,7 +23,12 @@ from shared.telemetry import bearer_matches, metrics_text
 from shared.wire import encode
 
 PAGE: Final = Path(__file__).parent / "page"
-_PAGE_FILES: Final = {"page.js": "text/javascript", "page.css": "text/css"}
+_PAGE_FILES: Final = {
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+    "examples.js": "text/javascript",
+    "examples.css": "text/css",
+}
 _POLICY: Final = "default-src 'self'; connect-src 'self'{}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _PAGE_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -125,13 +130,15 @@ def web_app(
     if settings.page:
         policy = _POLICY.format(f" {settings.control_url}" if settings.control_url else "")
 
-        async def page(request: web.Request) -> web.Response:
-            if not (PAGE / "page.js").is_file():
-                return refusal(404, "NOT_FOUND", "the page is not built: run `make build`")
-            headers = {**_PAGE_HEADERS, "Content-Security-Policy": policy}
-            return web.Response(
-                text=(PAGE / "index.html").read_text(encoding="utf-8"), content_type="text/html", headers=headers
-            )
+        def page(name: str) -> Handler:
+            async def handler(request: web.Request) -> web.Response:
+                if not (PAGE / name).is_file():
+                    return refusal(404, "NOT_FOUND", "the page is not built: run `make build`")
+                headers = {**_PAGE_HEADERS, "Content-Security-Policy": policy}
+                text = (PAGE / name).read_text(encoding="utf-8")
+                return web.Response(text=text, content_type="text/html", headers=headers)
+
+            return handler
 
         async def status(request: web.Request) -> web.Response:
             assert board is not None
@@ -140,7 +147,14 @@ def web_app(
 
         if board is not None:
             app.add_routes([web.get("/page/status.json", status)])
-        app.add_routes([web.get("/", page), web.get("/page/{name}", _page_file), web.get("/favicon.ico", _no_icon)])
+        app.add_routes(
+            [
+                web.get("/", page("index.html")),
+                web.get("/examples{slash:/?}", page("examples.html")),
+                web.get("/page/{name}", _page_file),
+                web.get("/favicon.ico", _no_icon),
+            ]
+        )
     return app
 
 

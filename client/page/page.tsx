@@ -1,5 +1,5 @@
 /** The live page: the client package, as any application uses it, and what the node tells of itself. */
-import { formatSbtc, Realtime, signIn, signOut, walletAddress } from "@bitpay/realtime";
+import { formatSbtc } from "@bitpay/realtime";
 import {
   NotificationCentre,
   RealtimeIndicator,
@@ -14,14 +14,13 @@ import { memo, StrictMode, useEffect, useMemo, useRef, useState, useSyncExternal
 import { createRoot } from "react-dom/client";
 import "@bitpay/realtime/bitpay.css";
 import "./page.css";
+import { realtime, SignIn } from "./account.js";
 import { Auditor } from "./audit.js";
 import { Control } from "./control.js";
 import { StatusBoard, type Trip } from "./status.js";
 import { Watch, type BlockSeen, type Row } from "./watch.js";
 import { party, sbtc } from "./words.js";
 
-const TOKEN = "bitpay-token";
-const realtime = new Realtime({ token: () => sessionStorage.getItem(TOKEN) });
 const watched = new Watch(realtime);
 const auditor = new Auditor(watched);
 const board = new StatusBoard(watched);
@@ -41,7 +40,9 @@ function Page(): ReactNode {
         </div>
         <div className="who">
           <RealtimeIndicator className="status" />
-          <SignIn />
+          <SignIn>
+            <NotificationCentre navigate={() => {}} />
+          </SignIn>
         </div>
       </header>
       <main>
@@ -74,52 +75,12 @@ function Page(): ReactNode {
             <b>This page</b> shows it, each event once
           </li>
         </ol>
+        <p className="quiet more">
+          <a href="/examples">Hooks and components of the client package, live beside their code</a>
+        </p>
       </footer>
       <Toasts navigate={() => {}} />
     </>
-  );
-}
-
-function SignIn(): ReactNode {
-  const address = use(realtime.address);
-  const { status } = useRealtime();
-  const [problem, setProblem] = useState<string | null>(null);
-  const act = async (work: () => Promise<void>): Promise<void> => {
-    setProblem(null);
-    await work().catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
-  };
-  const enter = async (): Promise<void> => {
-    const { token } = await signIn({ address: await walletAddress() });
-    sessionStorage.setItem(TOKEN, token);
-    await realtime.setToken(token);
-  };
-  const leave = async (): Promise<void> => {
-    const token = await realtime.token();
-    sessionStorage.removeItem(TOKEN);
-    await realtime.setToken(null);
-    if (token) await signOut(token);
-  };
-  if (address === null || status === "auth-expired") {
-    return (
-      <span className="signin">
-        <button type="button" onClick={() => void act(enter)}>
-          Sign in with a wallet
-        </button>
-        {problem && <span role="alert">{problem}</span>}
-      </span>
-    );
-  }
-  return (
-    <span className="signin">
-      <span className="party" title={address}>
-        {party(address)}
-      </span>
-      <NotificationCentre navigate={() => {}} />
-      <button type="button" onClick={() => void act(leave)}>
-        Sign out
-      </button>
-      {problem && <span role="alert">{problem}</span>}
-    </span>
   );
 }
 

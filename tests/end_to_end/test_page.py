@@ -146,7 +146,7 @@ async def test_the_page_and_its_status_can_be_switched_off(processes: Processes)
     node = processes.start("fanout", PAGE="off")
     async with chromium() as browser:
         page = await (await browser.new_context()).new_page()
-        for path in ("/", "/page/status.json", "/page/page.js"):
+        for path in ("/", "/examples", "/page/status.json", "/page/page.js", "/page/examples.js"):
             answer = await page.goto(node.url + path)
             assert answer is not None
             assert 404 == answer.status

@@ -1,0 +1,5 @@
+import { RealtimeIndicator } from "@bitpay/realtime/react";
+
+export default function Indicator() {
+  return <RealtimeIndicator />;
+}

@@ -2,7 +2,8 @@
 
 Deliveries of one event each, on a fixed schedule, to a real ingest; the page in a real Chromium, which shares this
 machine with everything else. Printed: when the first event stood on the page after it was opened, frames that took
-longer than 50 ms, and the memory of its JavaScript before and after, both behind a garbage collection.
+longer than 50 ms, the memory of its JavaScript before and after, both behind a garbage collection, and how busy the
+page's thread was. The last is what to compare by: frames tell of the whole machine, busy time of the page alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.end_to_end.browser import chromium, opened
 
 STREAMS: Final = 12
 LONG_MS: Final = 50
+BUSY: Final = {"Task": "at all", "Script": "scripts", "RecalcStyle": "style", "Layout": "layout"}
 WATCH: Final = """
 window.__frames = [];
 let before = performance.now();
@@ -52,17 +54,22 @@ async def main(rate: float, seconds: float) -> None:
             await asyncio.sleep(5)
             before = await _heap(session)
             await page.evaluate("window.__frames.length = 0")
+            begun = await _busy(session)
             await asyncio.sleep(seconds)
+            ended = await _busy(session)
             frames = await page.evaluate("window.__frames")
             after = await _heap(session)
             counts = await _counts(page)
         await posting
         print(await found.describe())
         print(f"{rate:g} deliveries a second for {seconds:g} s, one event each\n")
-        print(table(["", ""], _rows(shown, frames, before, after, counts)))
+        busy = {it: (ended[it] - begun[it]) / seconds for it in ended}
+        print(table(["", ""], _rows(shown, frames, before, after, busy, counts)))
 
 
-def _rows(shown: float, frames: list[float], before: float, after: float, counts: dict[str, Any]) -> list[list[str]]:
+def _rows(
+    shown: float, frames: list[float], before: float, after: float, busy: dict[str, float], counts: dict[str, Any]
+) -> list[list[str]]:
     slow = [it for it in frames if it > LONG_MS]
     return [
         ["first event painted after", f"{shown:.0f} ms"],
@@ -70,6 +77,7 @@ def _rows(shown: float, frames: list[float], before: float, after: float, counts
         ["frame p50, p99, longest", " ".join(f"{percentile(frames, it):.0f}" for it in (0.5, 0.99, 1.0)) + " ms"],
         [f"frames above {LONG_MS} ms", f"{len(slow)}"],
         ["JavaScript memory before, after", f"{before:.1f}, {after:.1f} MiB"],
+        *([f"busy, {name}", f"{took:.0f} ms a second"] for name, took in busy.items()),
         *([name, str(count)] for name, count in counts.items()),
     ]
 
@@ -77,6 +85,13 @@ def _rows(shown: float, frames: list[float], before: float, after: float, counts
 async def _heap(session: CDPSession) -> float:
     await session.send("HeapProfiler.collectGarbage")
     return float((await session.send("Runtime.getHeapUsage"))["usedSize"]) / 2**20
+
+
+async def _busy(session: CDPSession) -> dict[str, float]:
+    """Milliseconds of the page's thread so far, by what it did."""
+    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    told = {it["name"]: it["value"] for it in (await session.send("Performance.getMetrics"))["metrics"]}
+    return {name: 1000 * told[f"{it}Duration"] for it, name in BUSY.items()}
 
 
 async def _counts(page: Page) -> dict[str, str]:

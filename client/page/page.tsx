@@ -18,7 +18,7 @@ import { realtime, SignIn } from "./account.js";
 import { Auditor } from "./audit.js";
 import { Control } from "./control.js";
 import { StatusBoard, type Trip } from "./status.js";
-import { Watch, type BlockSeen, type Row } from "./watch.js";
+import { untilShown, Watch, type BlockSeen, type Row } from "./watch.js";
 import { party, sbtc } from "./words.js";
 
 const watched = new Watch(realtime);
@@ -87,7 +87,7 @@ function Page(): ReactNode {
 function Figures(): ReactNode {
   const { heard, duplicated, retracted } = use(watched);
   const { checked, lost, at } = use(auditor);
-  const tip = use(realtime.tip);
+  const tip = useCalm(use(realtime.tip));
   return (
     <dl className="figures" aria-label="What this page heard">
       <Figure name="Latest block" value={tip || "–"} id="tip" />
@@ -112,6 +112,30 @@ function Figure({ name, value, id, bad }: { name: string; value: ReactNode; id: 
   );
 }
 
+/** A value as often as eyes can follow: whatever changes sixty times a second is laid out and painted as often. */
+function useCalm<T>(value: T): T {
+  const [shown, setShown] = useState(value);
+  const latest = useRef(value);
+  const shownAt = useRef(0);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => {
+    latest.current = value;
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      shownAt.current = Date.now();
+      setShown(latest.current);
+    }, untilShown(shownAt.current));
+  }, [value]);
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      timer.current = undefined;
+    },
+    [],
+  );
+  return shown;
+}
+
 function Panel(props: { title: string; note?: ReactNode; className?: string; scroll?: boolean; children: ReactNode }): ReactNode {
   const { title, note, className = "", scroll = false, children } = props;
   return (
@@ -133,10 +157,6 @@ function Panel(props: { title: string; note?: ReactNode; className?: string; scr
 
 const COLUMNS = 14;
 
-function scrollToEnd(list: HTMLElement | null): void {
-  if (list) list.scrollLeft = list.scrollWidth;
-}
-
 function Blocks(): ReactNode {
   const { blocks } = use(watched);
   const columns = useMemo(() => {
@@ -144,20 +164,25 @@ function Blocks(): ReactNode {
     for (const it of blocks) byHeight.set(it.height, [...(byHeight.get(it.height) ?? []), it]);
     return [...byHeight].slice(-COLUMNS);
   }, [blocks]);
+  const list = useRef<HTMLOListElement>(null);
+  const highest = columns.at(-1)?.[0];
+  useEffect(() => {
+    if (list.current) list.current.scrollLeft = list.current.scrollWidth; // this lays out: only when there is another block
+  }, [highest]);
   const note = "what the chain took back is struck through below what replaced it";
   return (
     <Panel title="Blocks" note={note} className="wide">
       {columns.length === 0 ? (
         <p className="empty">Waiting for the first block…</p>
       ) : (
-        <ol className="blocks" ref={(it) => scrollToEnd(it)} tabIndex={0} aria-label="Blocks by height">
+        <ol className="blocks" ref={list} tabIndex={0} aria-label="Blocks by height">
           {columns.map(([height, its]) => (
             <li key={height}>
               <span className="height">{height}</span>
               {[...its]
                 .sort((a, b) => Number(a.isOff) - Number(b.isOff))
                 .map((it) => (
-                  <span key={it.hash} className="block" data-off={it.isOff || undefined} title={it.hash}>
+                  <span key={it.hash} className="block" data-new={it.isGreeted || undefined} data-off={it.isOff || undefined} title={it.hash}>
                     {it.isOff ? <s>{it.hash.slice(2, 8)}</s> : it.hash.slice(2, 8)}
                     <small>{it.isOff ? "retracted" : `${it.events} said`}</small>
                   </span>
@@ -203,7 +228,7 @@ const same = (a: { row: Row; names: string }, b: { row: Row; names: string }): b
 const FeedRow = memo(function FeedRow({ row }: { row: Row; names: string }): ReactNode {
   const { words, corrected, names, op, retracted, reapplied, missed, seq, block } = row;
   return (
-    <li data-seq={seq} data-op={op} data-names={names.join(" ")} data-retracted={retracted || undefined}>
+    <li data-new={row.isGreeted || undefined} data-seq={seq} data-op={op} data-names={names.join(" ")} data-retracted={retracted || undefined}>
       {words !== corrected && <p className="sentence">{retracted ? <s>{words}</s> : words}</p>}
       {corrected && <p className="corrected">{corrected}</p>}
       <p className="facts">
@@ -235,7 +260,7 @@ function Streams(): ReactNode {
 }
 
 const StreamRow = memo(function StreamRow({ id }: { id: number }): ReactNode {
-  const { data, tip, isLoading } = useStream(id);
+  const { data, tip, isLoading } = useCalm(useStream(id));
   const corrected = useChanged(data?.stream.status === undefined ? null : `${data.stream.withdrawn} ${data.stream.status}`);
   if (!data) return <li className="quiet" data-stream-id={id}>{isLoading ? `Stream ${id}…` : `Stream ${id} is not on the chain.`}</li>;
   const { stream, nfts, listing } = data;
@@ -262,8 +287,8 @@ const StreamRow = memo(function StreamRow({ id }: { id: number }): ReactNode {
         aria-valuemax={100}
         aria-valuenow={Math.round(share(vested))}
       >
-        <i className="vested" style={{ width: `${share(vested)}%` }} />
-        <i className="withdrawn" style={{ width: `${share(withdrawn)}%` }} />
+        <i className="vested" style={{ transform: `scaleX(${share(vested) / 100})` }} />
+        <i className="withdrawn" style={{ transform: `scaleX(${share(withdrawn) / 100})` }} />
       </div>
       <p className="quiet small">
         {party(stream.sender)} → {party(stream.recipient)}

@@ -20,6 +20,8 @@ export interface Row {
   retracted: boolean;
   missed: boolean;
   at: number;
+  /** It came slowly enough to be greeted: hundreds a second that all fade in cost more than they say. */
+  isGreeted: boolean;
 }
 
 export interface BlockSeen {
@@ -27,6 +29,7 @@ export interface BlockSeen {
   hash: string;
   events: number;
   isOff: boolean;
+  isGreeted: boolean;
 }
 
 export interface Seen {
@@ -42,9 +45,17 @@ const BLOCKS = 60;
 const KEYS = 20_000;
 const AHEAD = 5;
 const SHOW_MS = 200;
+/** So many new rows or blocks at once are still greeted. */
+const GREETED = 4;
 export const SHARED_ROOMS = ["marketplace", "treasury", "access-control"];
 /** Names that tell what is true now; the sentence is taken from those that tell what happened. */
 const STATES = new Set<string>(["stream:updated", "treasury:balance-updated"]);
+
+/** How long a change waits: not at all after a pause, else for the next beat, which is one for the whole page. */
+export function untilShown(shownAt: number): number {
+  const now = Date.now();
+  return now - shownAt > SHOW_MS ? 0 : SHOW_MS - (now % SHOW_MS);
+}
 
 export class Watch extends Store<Seen> {
   /** When the first emission of an entry was heard live, unix ms. */
@@ -61,6 +72,8 @@ export class Watch extends Store<Seen> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #shownAt = 0;
   #newest = -1;
+  #newRows: Row[] = [];
+  #newBlocks: string[] = [];
 
   constructor(readonly realtime: Realtime) {
     super({ rows: [], blocks: [], heard: 0, duplicated: 0, retracted: 0 });
@@ -136,10 +149,12 @@ export class Watch extends Store<Seen> {
         retracted: false,
         missed: replayed,
         at: Date.now(),
+        isGreeted: true,
       };
       const place = this.#rows.findIndex((it) => it.seq < seq);
       this.#rows.splice(place < 0 ? this.#rows.length : place, 0, row);
       this.#rows.length = Math.min(this.#rows.length, ROWS);
+      this.#newRows.push(row);
     }
     if (name === "chain:reverted") this.#retract(seq, meta.id);
     if (name === "stream:updated" && type === "created") this.#created(Number(data.streamId));
@@ -163,7 +178,8 @@ export class Watch extends Store<Seen> {
 
   #block(name: string, op: string, { blockHash: hash, blockHeight: height }: { blockHash?: string; blockHeight?: number }): void {
     if (!hash || !height) return;
-    const known = this.#blocks.get(hash) ?? { height, hash, events: 0, isOff: false };
+    const known = this.#blocks.get(hash) ?? { height, hash, events: 0, isOff: false, isGreeted: true };
+    if (!this.#blocks.has(hash)) this.#newBlocks.push(hash);
     if (op === "apply") this.#blocks.set(hash, { ...known, events: known.events + 1, isOff: false });
     else if (name === "chain:reverted") this.#blocks.set(hash, { ...known, isOff: true });
     if (this.#blocks.size > BLOCKS) {
@@ -182,10 +198,24 @@ export class Watch extends Store<Seen> {
     if (this.keys.size > KEYS) this.keys.delete(this.keys.values().next().value!);
   }
 
+  /** Greets what is new, unless it is so much that nobody could follow. */
+  #greet(): void {
+    if (this.#newRows.length > GREETED) for (const row of this.#newRows) row.isGreeted = false;
+    if (this.#newBlocks.length > GREETED) {
+      for (const hash of this.#newBlocks) {
+        const block = this.#blocks.get(hash);
+        if (block) this.#blocks.set(hash, { ...block, isGreeted: false });
+      }
+    }
+    this.#newRows = [];
+    this.#newBlocks = [];
+  }
+
   #show(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#shownAt = Date.now();
+      this.#greet();
       const blocks = [...this.#blocks.values()].sort((a, b) => a.height - b.height);
       this.set({
         rows: this.#rows.map((it) => ({ ...it })),
@@ -194,6 +224,6 @@ export class Watch extends Store<Seen> {
         duplicated: this.#duplicated,
         retracted: this.#retracted,
       });
-    }, Math.max(0, this.#shownAt + SHOW_MS - Date.now()));
+    }, untilShown(this.#shownAt));
   }
 }

@@ -147,11 +147,6 @@ export class Realtime {
     return this.#rooms.get(room)?.from ?? null;
   }
 
-  isJoined(room: string): boolean {
-    const found = this.#rooms.get(room);
-    return found !== undefined && found.asked === null;
-  }
-
   /** Wants a room once more. `since` is a snapshot's `asOf`; without it the room resumes from the stored cursor. */
   join(room: string, since?: string): Promise<JoinAnswer> {
     const known = this.#rooms.get(room);
@@ -176,7 +171,7 @@ export class Realtime {
     this.#rooms.delete(room);
     this.#seen.delete(room);
     this.#leaving.add(room);
-    for (const resolve of wanted.waiting) resolve(refused(room, "LEFT", "the room was left before it was joined"));
+    for (const resolve of wanted.waiting) resolve(refused(room, "LEFT", "the room was left"));
     this.#sendLeave(room);
     this.#catchUp();
   }
@@ -191,7 +186,7 @@ export class Realtime {
       const since = this.#userSince ?? this.#cursor ?? undefined;
       const answer = await new Promise<JoinAnswer & { address?: string }>((resolve) => {
         socket.timeout(ANSWER_MS).emit("authenticate", { token, since }, (error: unknown, said: JoinAnswer) => {
-          resolve(error ? refused("user", "UNAVAILABLE", "no answer") : said);
+          resolve(error ? refused("user", "UNAVAILABLE", "") : said);
         });
       });
       if (answer.ok) {
@@ -328,7 +323,7 @@ export class Realtime {
     this.#token = token;
     if (token) this.address.set(subjectOf(token));
     const since = this.#ahead ?? this.#cursor;
-    return { ...(token ? { token } : {}), ...(since ? { since } : {}) };
+    return { ...(token && { token }), ...(since && { since }) };
   }
 
   #close(): void {
@@ -392,9 +387,8 @@ export class Realtime {
     const socket = this.#socket;
     const asked = wanted.asked;
     if (!socket?.connected || !asked) return;
-    const options = asked.since ? { since: asked.since } : {};
     const [message, ...target] = spoken("join", room);
-    socket.timeout(ANSWER_MS).emit(message, ...target, options, (error: unknown, answer: JoinAnswer) => {
+    socket.timeout(ANSWER_MS).emit(message, ...target, asked, (error: unknown, answer: JoinAnswer) => {
       if (this.#socket !== socket || this.#rooms.get(room) !== wanted || wanted.asked !== asked) return;
       if (error) {
         if (socket.connected) this.#ask(room, wanted);
@@ -406,8 +400,8 @@ export class Realtime {
       }
       wanted.asked = null;
       if (answer.ok) wanted.from = answer.complete ? (wanted.from ?? asked.since ?? answer.cursor) : answer.cursor;
-      const inOrder = wanted.held.splice(0).sort((a, b) => (isAfter(a.offset, b.offset) ? 1 : -1));
-      for (const it of inOrder) this.#emission(it, true);
+      wanted.held.sort((a, b) => (isAfter(a.offset, b.offset) ? 1 : -1));
+      for (const it of wanted.held.splice(0)) this.#emission(it, true);
       for (const resolve of wanted.waiting.splice(0)) resolve(answer);
       if (answer.ok) {
         this.#reach(answer.cursor);
@@ -440,8 +434,7 @@ export class Realtime {
 
   #hear(name: string, args: unknown[]): void {
     if (name === "system:resync") {
-      const rooms = (args[0] as { rooms?: string[] } | undefined)?.rooms ?? [];
-      for (const room of rooms) this.#askAgain(room);
+      (args[0] as { rooms: string[] }).rooms.forEach((room) => this.#askAgain(room));
     } else if (name === "system:auth-expired") {
       this.#userSince = this.#cursor;
       this.#token = null;

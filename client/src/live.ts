@@ -174,7 +174,7 @@ export class Snapshot<T> extends Store<Live<T>> {
   }
 
   #hear(emission: AnyEmission, heard: Heard): void {
-    if (this.#waiting) this.#waiting.push([emission, heard]);
+    this.#waiting?.push([emission, heard]);
     const { data } = this.get();
     if (data === null) {
       if (!this.#waiting && this.#begins(emission)) this.#refetch(SOON_MS);

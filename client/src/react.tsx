@@ -1,5 +1,5 @@
 /** React hooks and components over one shared connection a tab. */
-import { useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
 import type { Emissions, ListingView, SaleTold, StreamView } from "./catalogue.js";
 import type { Realtime, Status } from "./connection.js";
 import { useConnection, useShared } from "./context.js";
@@ -142,11 +142,28 @@ export function useTreasuryEvents(): TreasuryEvents {
   return { ...known, isConnected };
 }
 
+const TICK_MS = 100;
+
+/** The chain's tip. While hundreds of blocks are told at once, whoever shows a stream ticks ten times a second. */
 function useTip(): number {
   const realtime = useConnection();
   const { tip } = realtime;
   useEffect(() => realtime.watchTip(), [realtime]);
-  return useSyncExternalStore(tip.watch, tip.get, tip.get);
+  const watch = useCallback(
+    (tick: () => void) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      return tip.watch(() => {
+        if (timer) return;
+        tick();
+        timer = setTimeout(() => {
+          timer = undefined;
+          tick(); // to nobody, if it is unmounted by now
+        }, TICK_MS);
+      });
+    },
+    [tip],
+  );
+  return useSyncExternalStore(watch, tip.get, tip.get);
 }
 
 function useSnapshot<T>(key: string, source: (realtime: Realtime) => Source<T>): Live<T> {

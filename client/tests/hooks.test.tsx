@@ -187,6 +187,23 @@ test("the marketplace ignores what user rooms say of it", async () => {
   expect(result.current.sales).toEqual([]);
 });
 
+test("a hundred blocks at once are a few ticks, and the last one counts", async () => {
+  const view = { streamId: "1", amount: "1000", startBlock: "0", endBlock: "1000", withdrawn: "0", totalPaid: "0", status: "active" };
+  const body = { asOf: "5ef1db07.1-0", tip: { blockHeight: 100 }, data: { stream: view, nfts: null, listing: null, purchase: null } };
+  vi.stubGlobal("fetch", () => Promise.resolve(new Response(JSON.stringify(body))));
+  let renders = 0;
+  const { result } = renderHook(() => (renders++, useStream("1")), { wrapper });
+  await vi.waitFor(() => expect(result.current.data?.stream.vested).toBe(100n));
+  await settle(1_000);
+  renders = 0;
+  act(() => realtime.noteTip(101));
+  expect(result.current.data?.stream.vested).toBe(101n);
+  for (let height = 102; height <= 200; height++) act(() => realtime.noteTip(height));
+  await settle(100);
+  expect(result.current.data?.stream.vested).toBe(200n);
+  expect(renders).toBeLessThanOrEqual(4); // two, and strict mode renders twice
+});
+
 test("a banner says for five seconds what happened, can be closed, and hides while nothing can be heard", async () => {
   const view = render(<LiveStreamUpdates streamId="1" />, { wrapper });
   await settle();

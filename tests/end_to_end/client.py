@@ -51,11 +51,11 @@ class Client:
 
     @property
     def heard(self) -> list[Heard]:
-        """Durable events, in the order of arrival."""
+        """Durable events, in the order of arrival; what only moves the cursor aside, which comes every 20 s."""
         return [
             Heard(line["name"], line["args"][0], line["args"][1], line["at"])
             for line in self.lines
-            if line["on"] == "event" and len(line["args"]) == 2
+            if line["on"] == "event" and len(line["args"]) == 2 and line["name"] != "system:cursor"
         ]
 
     async def read(self) -> None:

@@ -72,6 +72,9 @@ export class Watch extends Store<Seen> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #shownAt = 0;
   #newest = -1;
+  /** Where this page was before it was loaded anew. Rooms that are found later resume from there, not from where the
+   * cursor is by then: the rooms that were joined first move it on. */
+  #since: string | undefined;
   #newRows: Row[] = [];
   #newBlocks: string[] = [];
 
@@ -80,6 +83,7 @@ export class Watch extends Store<Seen> {
   }
 
   start(): Stop {
+    this.#since = this.realtime.cursor ?? undefined;
     const ends = [this.realtime.retain(), this.realtime.subscribe("*", (emission, heard) => this.#hear(emission, heard))];
     for (const room of SHARED_ROOMS) this.#join(room);
     void this.#findStreams();
@@ -112,9 +116,11 @@ export class Watch extends Store<Seen> {
   #join(room: string): void {
     if (this.rooms.has(room)) return;
     this.rooms.set(room, "");
-    void this.realtime.join(room).then((answer) => {
+    void this.realtime.join(room, this.#since).then((answer) => {
       if (answer.ok) this.rooms.set(room, answer.cursor);
-      if (this.isSettled) document.getElementById("root")!.dataset.ready = "";
+      if (!this.isSettled) return;
+      this.#since = undefined;
+      document.getElementById("root")!.dataset.ready = "";
     });
   }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from bench.deliveries import block, body, created, withdrawn
 from tests.builders import a_delivery, stream_created
@@ -16,6 +18,11 @@ pytestmark = pytest.mark.alone
 
 FIRST = block(100, [created(1)])
 DRAWN = block(101, [withdrawn(1, 250)], salt="fork a")
+
+
+async def late(route: Route) -> None:
+    await asyncio.sleep(1)
+    await route.continue_()
 
 
 async def test_events_arrive_survive_a_reload_and_an_outage_and_are_taken_back(processes: Processes) -> None:
@@ -36,6 +43,7 @@ async def test_events_arrive_survive_a_reload_and_an_outage_and_are_taken_back(p
 
         await page.goto("about:blank")
         await post(ingest, body(block(103, [withdrawn(2, 500)])))
+        await page.route("**/api/streams?**", late)  # rooms that are found late resume from the same place
         await page.goto(node.url)
         await expect(drawn).to_have_count(1)
         await expect(drawn).to_contain_text("Told afterwards")

@@ -239,7 +239,6 @@ async def test_what_a_token_says_of_its_algorithm_makes_no_key_another(tokens: T
         jwk(EC, x="AQAB"), jwk(EC, y=jwk(EC, 1)["y"]), jwk(ED, crv="X25519"), jwk(ED, crv="Ed448"), jwk(ED, x=7),
         {"kty": "oct", "kid": "a", "k": "c2VjcmV0"}, {}, [], None, "key", {"kty": ["RSA"], "kid": "a"},
     ],
-    ids=lambda it: json.dumps(it)[:40],
 )  # fmt: skip
 def test_a_key_for_something_else_is_left_out_and_its_neighbours_count(left_out: Any) -> None:
     table = key_table(json.dumps({"keys": [left_out, jwk(ED, 1)]}).encode())

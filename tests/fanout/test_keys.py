@@ -295,7 +295,7 @@ async def test_no_token_made_of_pieces_is_good(data: st.DataObject) -> None:
             return table.get((key_id, algorithm))
 
     nothing: Any = None
-    tokens = Tokens(_settings(), nothing, nothing, Known(""))
+    tokens = Tokens(_settings(), nothing, Known(""))
     good = _good()
     for _ in range(20):
         parts = [it.split(".") for it in (data.draw(st.sampled_from(good)) for _ in range(3))]

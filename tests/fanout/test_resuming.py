@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from fanout import clients as module
 from fanout.clients import Client, Clients, Limits, NotResumable
 from fanout.history import History
+from fanout.links import Outgoing
 from fanout.ring import Ring
 from fanout.sessions import Session
 from shared.database import Pool, open_database
@@ -153,12 +154,12 @@ async def test_who_is_ahead_of_a_node_is_waited_for_and_then_sent_away(
     head = Cursor.parse(await say(database, "global", node, count=2))
     assert head
     nothing: Any = None
-    behind = Clients(Ring(10, 1 << 20), History(database, redis, prefix), nothing, Limits(100, HIGH), nothing)
+    behind = Clients(Ring(10, 1 << 20), History(database, redis, prefix), Outgoing(), Limits(100, HIGH), nothing)
     behind.restart(head.epoch, Offset(head.offset.seq - 1, 0))
     waiting = asyncio.create_task(behind.resumable(head, ("global",)))
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    behind.speak([Entry(head.offset.seq, 0, (Spoken("global", b'"note",{}'),))])
+    behind.speak(iter([Entry(head.offset.seq, 0, (Spoken("global", b'"note",{}'),))]), 1 << 16)
     assert head.offset == await asyncio.wait_for(waiting, 5)
     for beyond in (Offset(head.offset.seq, 7), Offset(head.offset.seq + 1, 0)):
         with pytest.raises(NotResumable):
@@ -182,7 +183,7 @@ async def test_who_catches_up_too_slowly_for_ever_is_closed() -> None:
     link, _ = connected(engine)
     session = Session("a", "", Cursor("0a0a0a0a", Offset(0, 0)), rooms={"global": Offset(0, 0)})
     words = b'"note",{"text":"%b"}' % (b"x" * HIGH)  # one of them fills a step
-    everybody.speak([Entry(seq, 0, (Spoken("global", words),)) for seq in range(1, 100)])
+    everybody.speak((Entry(seq, 0, (Spoken("global", words),)) for seq in range(1, 100)), 1 << 30)
     everybody.admit(Client("a", link, session, Offset(0, 0)))
     async with asyncio.timeout(5):
         while not link.closed:

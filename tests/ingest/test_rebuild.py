@@ -397,6 +397,8 @@ async def test_an_interrupt_ends_the_command_without_harm(
             sys.executable, "-m", "ingest", "rebuild", "--swap",
             cwd=ROOT, env={"PATH": os.environ["PATH"], **environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # parallel test workers ignore it, and a child would inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         ends = time.monotonic() + RUN_S
         while not await database.fetchval(WAITS):

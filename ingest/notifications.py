@@ -8,12 +8,13 @@ decides who was first: a push says how many are unread after all that was marked
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from msgspec.json import decode, encode
 
+from ingest.together import Writes
 from shared.database import Connection
 from shared.domain.entry import Emission
 from shared.domain.notice import NEW, RETRACTED, Notice, Notification, notification_view
@@ -82,8 +83,8 @@ class Notifications:
             self._keep(_Kept(replace(it.row, status="retracted"), reopens_as=was), unread=-(was == "unread"))
             yield self._emission(RETRACTED, it.row, {"id": it.row.id})
 
-    async def save(self) -> None:
-        """Write the rows, count what is unread, and complete what is said of it."""
+    def write(self, writes: Writes) -> None:
+        """Write the rows and count what is unread, together with what else is written."""
         if not self._written:
             return
         columns: list[list[object]] = [[] for _ in _COLUMNS]
@@ -91,8 +92,17 @@ class Notifications:
             for name, values in zip(_COLUMNS, columns, strict=True):
                 value = it.reopens_as if name == "reopens_as" else getattr(it.row, name)
                 values.append(encode(value).decode() if name == "data" else value)
-        found = await self._connection.fetch(_SAVE, list(self._more), list(self._more.values()), *columns)
-        before = {address: unread - self._more[address] for address, unread in found}
+        writes.add(_KEEP, *columns)
+        writes.add(_COUNT, list(self._more), list(self._more.values()), name="counts")
+
+    @property
+    def counted(self) -> str:
+        """What ``write`` returns, for ``count``."""
+        return "SELECT address, unread FROM counts" if self._written else "SELECT WHERE false"
+
+    def count(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Complete what is said of the rows."""
+        before = {address: unread - self._more[address] for address, unread in counts}
         for address, more, data in self._said:
             data["unread"] = text(before[address] + more)
 
@@ -116,13 +126,13 @@ _SELECT: Final = (
     f"SELECT number, {', '.join(_COLUMNS)} FROM notifications"  # noqa: S608 - names of ours, here and below
     " WHERE event_id = ANY($1) ORDER BY id FOR UPDATE"
 )
-_SAVE: Final = f"""
-WITH kept AS (
-    INSERT INTO notifications ({", ".join(_COLUMNS)})
-    SELECT * FROM unnest({", ".join(f"${i}::{_ARRAYS.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 3))})
-    ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _TOLD)}
-)
+_LISTS: Final = ", ".join(f"${i}::{_ARRAYS.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 1))
+_KEEP: Final = f"""
+INSERT INTO notifications ({", ".join(_COLUMNS)}) SELECT * FROM unnest({_LISTS})
+ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _TOLD)}
+"""  # noqa: S608
+_COUNT: Final = """
 INSERT INTO notification_counts AS it (address, unread) SELECT * FROM unnest($1::text[], $2::bigint[])
 ON CONFLICT (address) DO UPDATE SET unread = it.unread + excluded.unread
 RETURNING address, unread
-"""  # noqa: S608
+"""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from msgspec.json import decode
+from msgspec.json import encode
 from sqlalchemy import Table
 
+from ingest.together import Reads, Writes
 from shared import tables
-from shared.database import Connection, insert_into, upsert_into
+from shared.database import Connection, insert_into, upsert_all
 from shared.domain import rows as r
 from shared.domain.rows import AnyRow, Ref, id_of
 from shared.domain.workset import Rows
@@ -61,47 +62,45 @@ _SCOPES = (r.MARKET, r.TREASURY)  # the aggregates that own changes of a configu
 
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in STORED}
 _VALUES = {kind: attrgetter(*names) for kind, names in NAMES.items()}  # astuple() would copy every field deeply
-_UPSERTS = {kind: upsert_into(stored.table, NAMES[kind]) for kind, stored in STORED.items()}
-_CLASSES = tuple(STORED)
-_SELECTS = {
-    kind: f"SELECT {number}, json_build_array({', '.join(NAMES[kind])})::text FROM {STORED[kind].table.name}"  # noqa: S608 - names of ours, here and below
-    for number, kind in enumerate(_CLASSES)
-}
+_UPSERTS = {kind: upsert_all(stored.table, NAMES[kind]) for kind, stored in STORED.items()}
+_COLUMNS = {kind: ", ".join(names) for kind, names in NAMES.items()}
 _KEYS = {kind: [column.name for column in stored.table.primary_key] for kind, stored in STORED.items()}
 
 
 async def load(
     connection: Connection, aggregates: Iterable[str], looked_up: Collection[Ref] = (), *, history: bool = False
 ) -> list[AnyRow]:
-    """The rows of these aggregates that a fold looks at, or with ``history`` all of them, and those looked up.
+    """The rows of these aggregates that a fold looks at, or with ``history`` all of them, and those looked up."""
+    reads = Reads()
+    kinds = ask(reads, aggregates, looked_up, history=history)
+    return [read(kinds[number], columns) for number, columns in await reads.fetch(connection)]
 
-    One statement for all tables, each row an array in JSON: of a small delivery's time most goes into round trips.
-    """
+
+def ask(
+    reads: Reads, aggregates: Iterable[str], looked_up: Collection[Ref] = (), *, history: bool = False
+) -> dict[int, type[AnyRow]]:
+    """What ``load`` reads, together with what else is read; returns the class that each number stands for."""
     owners = _owners(aggregates)
     of_scope = [name for name in _SCOPES if name in owners]
     shown = {"treasury"} if "proposal" in owners and "treasury" not in owners else set()
-    selects: list[str] = []
-    arguments: list[list[Any]] = []
-    for row_class, stored in STORED.items():
+    kinds: dict[int, type[AnyRow]] = {}
+    for kind, stored in STORED.items():
         conditions: list[str] = []
+        arguments: list[list[Any]] = []
         if history and (stored.of in owners or (not stored.of and of_scope)):
-            names = owners.get(stored.of, of_scope) if stored.owner else None
+            conditions += [f"{stored.owner} = ANY($1)"] if stored.owner else []
+            arguments += [owners.get(stored.of, of_scope)] if stored.owner else []
         elif stored.read is not None and (stored.of in owners or stored.of in shown):
-            names = owners[stored.of] if stored.owner else None
+            conditions += [f"{stored.owner} = ANY($1)"] if stored.owner else []
+            arguments += [owners[stored.of]] if stored.owner else []
             conditions += [stored.read] if stored.read else []
-        elif keys := [key for it, key in looked_up if it is row_class]:
-            arguments.append(keys)
-            names, conditions = None, [f"{_KEYS[row_class][0]} = ANY(${len(arguments)})"]
+        elif keys := [key for it, key in looked_up if it is kind]:
+            conditions, arguments = [f"{_KEYS[kind][0]} = ANY($1)"], [keys]
         else:
             continue
-        if names is not None:
-            arguments.append(names)
-            conditions.append(f"{stored.owner} = ANY(${len(arguments)})")
-        selects.append(_SELECTS[row_class] + (f" WHERE {' AND '.join(conditions)}" if conditions else ""))
-    if not selects:
-        return []
-    rows = await connection.fetch(" UNION ALL ".join(selects), *arguments)
-    return [read(_CLASSES[number], decode(columns)) for number, columns in rows]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        kinds[reads.add(_COLUMNS[kind], f"{stored.table.name}{where}", *arguments)] = kind
+    return kinds
 
 
 def _owners(aggregates: Iterable[str]) -> dict[str, list[Any]]:
@@ -140,15 +139,33 @@ async def forget(connection: Connection, aggregates: Iterable[str]) -> None:
 
 
 async def save(connection: Connection, rows: Rows) -> None:
-    """Write what the fold changed, one statement a table."""
+    """Write what the fold changed."""
+    await delete_gone(connection, rows)
+    writes = Writes()
+    write(writes, rows)
+    await writes.execute(connection)
+
+
+async def delete_gone(connection: Connection, rows: Rows) -> None:
+    """Delete the rows that the fold has taken away."""
     gone: dict[type, list[tuple[Any, ...]]] = {}
     for row in rows.gone():
         gone.setdefault(type(row), []).append(row.key if isinstance(row.key, tuple) else (row.key,))
     for kind, keys in gone.items():
         same = " AND ".join(f"{name} = ${i}" for i, name in enumerate(_KEYS[kind], 1))
         await connection.executemany(f"DELETE FROM {STORED[kind].table.name} WHERE {same}", keys)  # noqa: S608
-    written: dict[type, list[tuple[Any, ...]]] = {}
+
+
+def write(writes: Writes, rows: Rows) -> None:
+    """What ``save`` writes, together with what else is written."""
+    written: dict[type, list[dict[str, Any]]] = {}
     for row in rows.written():
-        written.setdefault(type(row), []).append(_VALUES[type(row)](row))
-    for kind, values in written.items():
-        await connection.executemany(_UPSERTS[kind], values)
+        values = zip(NAMES[type(row)], _VALUES[type(row)](row), strict=True)
+        written.setdefault(type(row), []).append({name: _in_json(value) for name, value in values})
+    for kind, records in written.items():
+        writes.add(_UPSERTS[kind], encode(records).decode())
+
+
+def _in_json(value: object) -> object:
+    """As Postgres reads it from JSON; numbers as text, for they may have 128 bits."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -6,9 +6,9 @@ Invariants, whatever is delivered, in whatever order, however often:
 - every projection equals a fold of the canonical events of its aggregate, in the order of the chain;
 - what an event or a rollback says stands in the outbox exactly when it took effect, numbered without gaps.
 
-Recording transactions run one by one, because each locks ``outbox_head`` first. Several deliveries may share one, which
-is what makes many small ones cheap. The work in between is in memory: all that a batch can touch is loaded at its
-start and written at its end, except the past of an aggregate that has to be folded anew.
+Recording transactions run one by one, because each holds ``outbox_head`` from its beginning. Several deliveries may
+share one, which is what makes many small ones cheap. The work in between is in memory: all that a batch can touch is
+loaded at its start and written at its end, except the past of an aggregate that has to be folded anew.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
 from ingest.history import EVENT_COLUMNS, SELECT_EVENTS, EventRow, event_of, place_of, value_of
 from ingest.notifications import Notifications
+from ingest.together import Reads, Writes
 from shared import outbox, tables
 from shared.database import Connection, insert_into
 from shared.domain.catalogue import read_event
 from shared.domain.chain import Contracts, Place, Position
 from shared.domain.derived import derived, derived_notices
-from shared.domain.entry import Emission
+from shared.domain.entry import Emission, Offset
 from shared.domain.event import Event, Misfit
 from shared.domain.fold import Order, fold, fold_anew, in_order, last_of_streams, settle_all
 from shared.domain.notice import NEW, Notice, one_each
 from shared.domain.reorg import Told, compensation, reverted
-from shared.domain.rows import Ref, genesis, id_of
+from shared.domain.rows import AnyRow, genesis, id_of
 from shared.domain.workset import Happened, Rows, Step, Unit, View
 from shared.outbox import Draft, Head, moment
 from shared.wire import Cause
@@ -107,15 +108,14 @@ class _Said:
 
 
 async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
-    """Record deliveries in order, within the caller's transaction; returns what became of each, and the outbox's end.
+    """Record deliveries in order, within a transaction of the caller that holds the outbox (``outbox.held``).
 
-    Locks the outbox until that transaction ends. Recording the same again changes nothing.
+    Returns what became of each, and the outbox's end. Recording the same again changes nothing.
     """
-    end = await outbox.head(connection, lock=True)
     work = await _Work.open(connection, batch, contracts)
     outcomes = [await work.take(incoming) for incoming in batch]
     await work.close()
-    return outcomes, await outbox.append(connection, end, work.drafts)
+    return outcomes, await outbox.append(connection, work.end, work.drafts)
 
 
 class _Work:
@@ -133,6 +133,7 @@ class _Work:
         self._aside: dict[str, tuple[int, int]] = {}
         self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
+        self.end = Head("", Offset(0, 0))  # the outbox's, before this
         self._notifications = Notifications(connection)
         self.drafts: list[Draft] = []
 
@@ -159,14 +160,21 @@ class _Work:
         typed = [it.event for it in work._events.values() if it.event]
         typed += [event for it in applied if (event := _event(it, contracts))]
         touched = {name for event in typed for name in event.aggregates}
-        for name, *position in await connection.fetch(_ENDS, list(touched)):
-            if name == _TIP:
-                work._tip = (position[0], None, None)  # the rest of it is only ever replaced
+        reads, looked_up = Reads(), {ref for event in typed for ref in event.looks_up}
+        ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(touched))
+        tip, head = reads.add("height", "chain_tip"), reads.add("epoch, seq, n", "outbox_head")
+        kinds = projections.ask(reads, touched, looked_up) if touched else {}
+        rows: list[AnyRow] = []
+        for number, columns in await reads.fetch(connection):
+            if number == ends:
+                work._folded[columns[0]] = Position(*columns[1:])
+            elif number == tip:
+                work._tip = (columns[0], None, None)  # the rest of it is only ever replaced
+            elif number == head:
+                work.end = Head(columns[0], Offset(*columns[1:]))
             else:
-                work._folded[name] = Position(*position)
-        if touched:
-            looked_up: set[Ref] = {ref for event in typed for ref in event.looks_up}
-            work._rows.load(await projections.load(connection, touched, looked_up))
+                rows.append(projections.read(kinds[number], columns))
+        work._rows.load(rows)
         if work._events:  # told before: perhaps in part unreadable, and then its places were given then
             asides = await connection.fetch(_ASIDE, list(work._blocks))
             work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
@@ -452,17 +460,23 @@ class _Work:
             )
         if self._quarantine:
             await self._connection.executemany(_INSERT_QUARANTINE, self._quarantine.values())
-        await projections.save(self._connection, self._rows)
-        await self._notifications.save()
+        await projections.delete_gone(self._connection, self._rows)
         if gone := self._refolded - self._folded.keys():
             await self._connection.execute("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
-        ids = [it.place.event_id for it in fresh]
-        keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
-        folded = [(name, *position) for name, position in self._folded.items()]
-        tip = self._tip if self._tip_moved and self._tip else (None, None, None)
-        if fresh or folded or self._tip_moved:
-            events = _lists([_columns(stored) for stored in fresh], len(EVENT_COLUMNS))
-            await self._connection.execute(_BOOKKEEPING, ids, *_lists(keys, 2), *_lists(folded, 4), *tip, *events)
+        writes = Writes()
+        projections.write(writes, self._rows)
+        self._notifications.write(writes)
+        if fresh:
+            writes.add(_INSERT_EVENTS, *_lists([_columns(stored) for stored in fresh], len(EVENT_COLUMNS)))
+            # what another hook told readably, where the first one had told it in a way that we could not read
+            writes.add("DELETE FROM quarantine WHERE id = ANY($1)", [it.place.event_id for it in fresh])
+            keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
+            writes.add(_INSERT_KEYS, *_lists(keys, 2))
+        if self._folded:
+            writes.add(_UPSERT_ENDS, *_lists([(name, *position) for name, position in self._folded.items()], 4))
+        if self._tip_moved and self._tip:
+            writes.add(_UPSERT_TIP, *self._tip)
+        self._notifications.count(await writes.execute(self._connection, self._notifications.counted))
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
@@ -479,11 +493,6 @@ _QUARANTINE_COLUMNS = (
     "raw",
     "seen_at",
 )
-_TIP = ""  # no aggregate has this name
-_ENDS = f"""
-SELECT {", ".join(_FOLDED_COLUMNS)} FROM aggregates WHERE aggregate = ANY($1)
-UNION ALL SELECT '{_TIP}', height, 0, 0 FROM chain_tip
-"""  # noqa: S608 - names of ours
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' AND name <> $2 ORDER BY seq, n"
@@ -496,26 +505,20 @@ _ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = AN
 _INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
 _EVENT_LISTS = ", ".join(
     f"${number}::{column.type.compile(dialect=postgresql.dialect())}[]"  # type: ignore[no-untyped-call]
-    for number, column in enumerate(tables.chain_events.c, 11)
+    for number, column in enumerate(tables.chain_events.c, 1)
 )
-# One round trip for five tables: of a small delivery's time most goes into round trips. The delete is for what another
-# hook told readably, where the first one had told it in a way that we could not read.
-_BOOKKEEPING = f"""
-WITH events AS (
-    INSERT INTO chain_events ({", ".join(EVENT_COLUMNS)}) SELECT * FROM unnest({_EVENT_LISTS})
-), readable AS (
-    DELETE FROM quarantine WHERE id = ANY($1)
-), keys AS (
-    INSERT INTO event_keys (aggregate, event_id) SELECT * FROM unnest($2::text[], $3::text[])
-), tip AS (
-    INSERT INTO chain_tip (id, height, hash, time) SELECT 1, $8::bigint, $9::text, $10::bigint WHERE $8 IS NOT NULL
-    ON CONFLICT (id) DO UPDATE SET height = excluded.height, hash = excluded.hash, time = excluded.time
-)
+_INSERT_EVENTS = f"INSERT INTO chain_events ({', '.join(EVENT_COLUMNS)}) SELECT * FROM unnest({_EVENT_LISTS})"  # noqa: S608 - names of ours
+_INSERT_KEYS = "INSERT INTO event_keys (aggregate, event_id) SELECT * FROM unnest($1::text[], $2::text[])"
+_UPSERT_TIP = """
+INSERT INTO chain_tip (id, height, hash, time) VALUES (1, $1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET height = excluded.height, hash = excluded.hash, time = excluded.time
+"""
+_UPSERT_ENDS = """
 INSERT INTO aggregates (aggregate, block_height, tx_index, event_index)
-SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
 ON CONFLICT (aggregate) DO UPDATE SET
     block_height = excluded.block_height, tx_index = excluded.tx_index, event_index = excluded.event_index
-"""  # noqa: S608 - names of ours
+"""
 
 
 def _columns(stored: _Stored) -> tuple[object, ...]:

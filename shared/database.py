@@ -109,6 +109,20 @@ def upsert_into(table: Table, names: Iterable[str]) -> str:
     return insert_into(table, listed, f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}")
 
 
+def upsert_all(table: Table, names: Iterable[str]) -> str:
+    """An insert of rows in JSON ($1: a list of objects with these names), each replacing the row with its key."""
+    listed = tuple(names)
+    assert all(name in table.c for name in listed)
+    keys = [column.name for column in table.primary_key]
+    columns = ", ".join(listed)
+    rest = ", ".join(f"{name} = excluded.{name}" for name in listed if name not in keys)
+    return (
+        f"INSERT INTO {table.name} ({columns})"  # noqa: S608 - names of ours
+        f" SELECT {columns} FROM json_populate_recordset(NULL::{table.name}, $1::json)"
+        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}"
+    )
+
+
 async def schema_number(connection: Connection) -> int:
     """Number of the newest migration that this database has; 0 for none."""
     if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):

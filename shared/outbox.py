@@ -7,7 +7,8 @@ commit order is ``seq`` order, and no reader by cursor can miss a row; a databas
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -79,6 +80,19 @@ async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> 
     if rows:
         await connection.execute(_APPEND, offset.seq, offset.n, *zip(*rows, strict=True))
     return Head(end.epoch, offset, tuple(entries))
+
+
+@asynccontextmanager
+async def held(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that holds the outbox from its first round trip on: whoever else records waits for its end."""
+    try:
+        await connection.execute("BEGIN; SELECT FROM outbox_head FOR UPDATE")
+        yield
+    except BaseException:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
 
 
 _HEAD = "SELECT epoch, seq, n FROM outbox_head"

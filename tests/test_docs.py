@@ -90,7 +90,7 @@ async def test_the_guide_adds_an_event(
     monkeypatch.setitem(catalogue._BY_NAME, (noted.role, noted.name), noted)
     sent = block(100, [created(1), {"event": "stream-noted", "stream-id": 1, "author": RECIPIENT, "note": "hello"}])
     delivery = read_delivery(parse_json(body(sent)), ingest_config.contracts, "testnet")
-    async with database.acquire() as connection, connection.transaction():
+    async with database.acquire() as connection, outbox.held(connection):
         await record(connection, [Incoming(delivery, time.time_ns() // 1000)], ingest_config.contracts)
         entries = await outbox.read(connection, after=1)
         assert RECIPIENT == await connection.fetchval("SELECT sender FROM streams WHERE stream_id = 1")

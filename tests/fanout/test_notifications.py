@@ -211,7 +211,7 @@ async def test_a_mark_waits_for_a_recording_and_counts_what_that_told(
     """What is being retracted is not marked, and what is told meanwhile is counted."""
     row = (await held(database))[3]
     assert "unread" == row.status
-    async with database.acquire() as connection, connection.transaction():
+    async with database.acquire() as connection, outbox.held(connection):
         back = a_delivery().rolls_back(DRAWN[2]).applies(block(40, stream_created(2)))
         await record(connection, [Incoming(back.read(), NOW)], CONTRACTS)
         mark = asyncio.create_task(post(http, f"{row.id}/mark-read"))

@@ -23,7 +23,7 @@ import pytest
 from deploy.local.chainhook import Block, Event, NftBurn, NftMint, Print, Tx, event_indexes
 from ingest import projections
 from ingest.record import Incoming, record
-from shared import tables
+from shared import outbox, tables
 from shared.database import Pool
 from shared.domain import clarity
 from shared.domain.catalogue import CATALOGUE
@@ -893,7 +893,7 @@ def meaning(value: str) -> object:
 
 async def tell(database: Pool, *blocks: Block) -> None:
     """Record these blocks, as ingest does with one delivery."""
-    async with database.acquire() as connection, connection.transaction():
+    async with database.acquire() as connection, outbox.held(connection):
         await record(connection, [Incoming(a_delivery().applies(*blocks).read(), NOW)], CONTRACTS)
 
 

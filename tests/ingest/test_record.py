@@ -60,7 +60,7 @@ async def tell(database: Pool, *deliveries: ADelivery, form: str = "v1", togethe
     incoming = [Incoming(delivery.read(form), NOW + i) for i, delivery in enumerate(deliveries)]
     outcomes: list[Outcome] = []
     for batch in [incoming] if together else [[it] for it in incoming]:
-        async with database.acquire() as connection, connection.transaction():
+        async with database.acquire() as connection, outbox.held(connection):
             outcomes += (await record(connection, batch, CONTRACTS))[0]
     return outcomes
 

@@ -26,7 +26,7 @@ async def commit(database: Pool, settings: IngestSettings, first: int, count: in
     """Record so many streams, one entry each; returns the outbox's end."""
     sent = body(block(first, [created(first + i) for i in range(count)]))
     delivery = read_delivery(parse_json(sent), settings.contracts, "testnet")
-    async with database.acquire() as connection, connection.transaction():
+    async with database.acquire() as connection, outbox.held(connection):
         _, head = await record(connection, [Incoming(delivery, time.time_ns() // 1000)], settings.contracts)
     return head
 

@@ -14,7 +14,6 @@ from shared.domain.clarity import Json
 from shared.domain.event import Event
 
 EVENT_COLUMNS: Final = tuple(column.name for column in tables.chain_events.c)
-SELECT_EVENTS: Final = f"SELECT {', '.join(EVENT_COLUMNS)} FROM chain_events"  # noqa: S608 - names of ours
 
 EventRow: TypeAlias = Mapping[str, Any]
 

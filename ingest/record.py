@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql
 
 from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
-from ingest.history import EVENT_COLUMNS, SELECT_EVENTS, EventRow, event_of, place_of, value_of
+from ingest.history import EVENT_COLUMNS, EventRow, event_of, place_of, value_of
 from ingest.notifications import Notifications
 from ingest.together import Reads, Writes
 from shared import outbox, tables
@@ -37,7 +37,7 @@ from shared.domain.event import Event, Misfit
 from shared.domain.fold import Order, fold, fold_anew, in_order, last_of_streams, settle_all
 from shared.domain.notice import NEW, Notice, one_each
 from shared.domain.reorg import Told, compensation, reverted
-from shared.domain.rows import AnyRow, genesis, id_of
+from shared.domain.rows import AnyRow, Ref, genesis, id_of
 from shared.domain.workset import Happened, Rows, Step, Unit, View
 from shared.outbox import Draft, Head, moment
 from shared.wire import Cause
@@ -130,6 +130,8 @@ class _Work:
         self._folded: dict[str, Position] = {}
         self._refolded: set[str] = set()
         self._quarantine: dict[str, tuple[object, ...]] = {}
+        self._touched: set[str] = set()  # aggregates that are at hand
+        self._looked_up: set[Ref] = set()
         self._aside: dict[str, tuple[int, int]] = {}
         self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
@@ -144,12 +146,9 @@ class _Work:
         blocks = [block for it in batch for block in (*it.delivery.rollback, *it.delivery.apply)]
         work._blocks = {block.ref.hash: [] for block in blocks}
         applied = [event for it in batch for block in it.delivery.apply for event in block.events]
-        known = await work._select(
-            "block_hash = ANY($1) OR (tx_hash = ANY($2) AND reverted_at IS NOT NULL)",
-            list(work._blocks),
-            list({event.place.tx_hash for event in applied}),
-        )
-        for stored in known:
+        told = [event for it in applied if (event := _event(it, contracts))]
+        transactions = list({it.place.tx_hash for it in applied})
+        for stored in await work._look_at(told, _TOLD_BEFORE, list(work._blocks), transactions):
             if stored.reverted_at is not None:
                 work._reverted.add(stored.trace)
             if stored.place.block.hash in work._blocks:
@@ -157,24 +156,7 @@ class _Work:
         leaving = {block.ref.hash for it in batch for block in it.delivery.rollback}
         again = [it for it in work._events.values() if not it.canonical or it.place.block.hash in leaving]
         await work._notifications.load([it.place.event_id for it in again])
-        typed = [it.event for it in work._events.values() if it.event]
-        typed += [event for it in applied if (event := _event(it, contracts))]
-        touched = {name for event in typed for name in event.aggregates}
-        reads, looked_up = Reads(), {ref for event in typed for ref in event.looks_up}
-        ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(touched))
-        tip, head = reads.add("height", "chain_tip"), reads.add("epoch, seq, n", "outbox_head")
-        kinds = projections.ask(reads, touched, looked_up) if touched else {}
-        rows: list[AnyRow] = []
-        for number, columns in await reads.fetch(connection):
-            if number == ends:
-                work._folded[columns[0]] = Position(*columns[1:])
-            elif number == tip:
-                work._tip = (columns[0], None, None)  # the rest of it is only ever replaced
-            elif number == head:
-                work.end = Head(columns[0], Offset(*columns[1:]))
-            else:
-                rows.append(projections.read(kinds[number], columns))
-        work._rows.load(rows)
+        await work._look_at([it.event for it in work._events.values() if it.event])
         if work._events:  # told before: perhaps in part unreadable, and then its places were given then
             asides = await connection.fetch(_ASIDE, list(work._blocks))
             work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
@@ -429,22 +411,55 @@ class _Work:
             moment(at),
         )
 
+    async def _look_at(self, events: Iterable[Event], where: str = "", *arguments: object) -> list[_Stored]:
+        """Load what these events touch, as far as it is not at hand, and in the same round trip the stored events that
+        a condition names, which are returned."""
+        names = {name for event in events for name in event.aggregates} - self._touched
+        refs = {ref for event in events for ref in event.looks_up} - self._looked_up
+        if not (names or refs or where):
+            return []
+        reads = Reads()
+        stored = reads.add(_EVENT, f"chain_events WHERE {where or 'false'}", *arguments)
+        ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
+        tip, head = reads.add("height", "chain_tip"), reads.add("epoch, seq, n", "outbox_head")
+        kinds = projections.ask(reads, names, refs) if names or refs else {}
+        rows: list[AnyRow] = []
+        found: list[_Stored] = []
+        for number, columns in await reads.fetch(self._connection):
+            if number == stored:
+                found.append(self._stored(columns))
+            elif number == ends:
+                self._folded[columns[0]] = Position(*columns[1:])
+            elif number == tip:
+                self._tip = (columns[0], None, None)  # the rest of it is only ever replaced
+            elif number == head:
+                self.end = Head(columns[0], Offset(*columns[1:]))
+            else:
+                rows.append(projections.read(kinds[number], columns))
+        self._rows.load(rows)
+        self._touched |= names
+        self._looked_up |= refs
+        return found
+
     async def _select(self, where: str, *arguments: object) -> list[_Stored]:
-        rows = await self._connection.fetch(f"{SELECT_EVENTS} WHERE {where}", *arguments)
-        return [
-            _Stored(
-                place=place_of(row),
-                kind=row["kind"],
-                name=row["name"],
-                value=(value := value_of(row)),
-                event=_kept(row, value, self._contracts),
-                canonical=row["canonical"],
-                fresh=False,
-                seen_at=row["seen_at"],
-                reverted_at=row["reverted_at"],
-            )
-            for row in rows
-        ]
+        reads = Reads()
+        reads.add(_EVENT, f"chain_events WHERE {where}", *arguments)
+        return [self._stored(columns) for _, columns in await reads.fetch(self._connection)]
+
+    def _stored(self, columns: Sequence[Any]) -> _Stored:
+        row = dict(zip(EVENT_COLUMNS, columns, strict=True))
+        value = value_of(row)
+        return _Stored(
+            place=place_of(row),
+            kind=row["kind"],
+            name=row["name"],
+            value=value,
+            event=_kept(row, value, self._contracts),
+            canonical=row["canonical"],
+            fresh=False,
+            seen_at=moment(row["seen_at"]),
+            reverted_at=None if row["reverted_at"] is None else moment(row["reverted_at"]),
+        )
 
     # -- write
 
@@ -493,6 +508,11 @@ _QUARANTINE_COLUMNS = (
     "raw",
     "seen_at",
 )
+_IN_JSON = {"value": "value::text"} | {
+    it: f"(extract(epoch FROM {it}) * 1000000)::bigint" for it in ("seen_at", "reverted_at")
+}
+_EVENT = ", ".join(_IN_JSON.get(name, name) for name in EVENT_COLUMNS)
+_TOLD_BEFORE = "block_hash = ANY($1) OR (tx_hash = ANY($2) AND reverted_at IS NOT NULL)"
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' AND name <> $2 ORDER BY seq, n"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 import jwt
+from jwt.utils import base64url_encode
 from redis.asyncio import Redis
 
 from fanout.batched import Batched
@@ -49,7 +50,7 @@ class Tokens:
     """Issues, reads and revokes."""
 
     def __init__(self, settings: FanoutSettings, redis: Redis, keys: KeySet | None = None) -> None:
-        self._secrets, self._ttl_s = settings.jwt_secrets, settings.token_ttl_s
+        self._secrets, self._ttl_s = tuple(_secret(it) for it in settings.jwt_secrets), settings.token_ttl_s
         self._network, self._prefix = settings.common.network, settings.common.redis_prefix
         self._keys, self._issuer, self._audience = keys, settings.jwks_issuer, settings.jwks_audience
         self._redis = redis
@@ -60,7 +61,7 @@ class Tokens:
         now = int(time.time())
         token = Token(address, now + self._ttl_s, secrets.token_urlsafe(16))
         claims = {"sub": address, "iat": now, "exp": int(token.expires_at), "jti": token.jti}
-        return jwt.encode(claims, self._secrets[0], algorithm="HS256"), token
+        return jwt.encode(claims, self._secrets[0]), token
 
     async def read(self, encoded: str) -> Token:
         """Whose it is. Raises ``BadToken``, or one of ``AWAY`` where that depends on keys which cannot be had now."""
@@ -123,6 +124,11 @@ class Tokens:
     def end(self) -> None:
         """Nothing more is looked up."""
         self._lookups.end()
+
+
+def _secret(secret: bytes) -> jwt.PyJWK:
+    """A secret made ready once: given as bytes, PyJWT would look for each token whether it is a key of another kind."""
+    return jwt.PyJWK({"kty": "oct", "alg": "HS256", "k": base64url_encode(secret).decode()})
 
 
 def _decoded(

@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from shared.domain.chain import ROLES, Contracts
-from shared.domain.clarity import is_principal, parse_address
+from shared.domain.clarity import is_principal, version_of
 
 T = TypeVar("T")
 
@@ -291,7 +291,7 @@ def fanout_settings(environ: Mapping[str, str]) -> FanoutSettings:
 
 def is_address_of(network: str, text: str) -> bool:
     """Whether this is the canonical text of an account of that network; a contract is none."""
-    return "." not in text and is_principal(text) and parse_address(text)[0] in VERSIONS[network]
+    return "." not in text and is_principal(text) and version_of(text) in VERSIONS[network]
 
 
 def database_url(environ: Mapping[str, str]) -> str:

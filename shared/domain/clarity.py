@@ -18,6 +18,8 @@ from typing import TypeAlias
 MAX_DEPTH = 32  # nesting the chain allows
 U128_MAX = 2**128 - 1
 C32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_C32_DIGITS = frozenset(C32)
+_TO_BASE_32 = str.maketrans(C32, "0123456789abcdefghijklmnopqrstuv")  # as ``int`` reads them
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
@@ -296,19 +298,22 @@ def address(version: int, hash160: bytes) -> str:
 
 def parse_address(text: str) -> tuple[int, bytes]:
     """(version, hash160) of c32check text; only the canonical spelling passes. Raises ``NotClarity``."""
-    if not 5 <= len(text) <= 41 or text[0] != "S" or any(char not in C32 for char in text[1:]):
+    if not 5 <= len(text) <= 41 or text[0] != "S" or not _C32_DIGITS.issuperset(text[1:]):
         raise NotClarity("not an address")
-    number = 0
-    for char in text[2:]:
-        number = number * 32 + C32.index(char)
     try:
-        body = number.to_bytes(24)
+        body = int(text[2:].translate(_TO_BASE_32), 32).to_bytes(24)
     except OverflowError:
         raise NotClarity("not an address") from None
     version, hash160 = C32.index(text[1]), body[:20]
-    if address(version, hash160) != text:
+    zeros = len(text) - 2 - len(text[2:].lstrip("0"))
+    if zeros != len(body) - len(body.lstrip(b"\0")) or body[20:] != _checksum(version, hash160):
         raise NotClarity("address with a wrong checksum")
     return version, hash160
+
+
+def version_of(address: str) -> int:
+    """The version of what ``is_principal`` has found to be one, a contract or not."""
+    return C32.index(address[1])
 
 
 @lru_cache(maxsize=65536)  # the same few parties again and again, and a checksum each time

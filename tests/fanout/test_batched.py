@@ -40,6 +40,8 @@ async def test_what_is_asked_meanwhile_goes_together_and_each_gets_its_own_answe
     doubling = Doubling()
     batched = Batched(doubling)
     first = await asked(batched, 1)
+    while not doubling.sizes:
+        await asyncio.sleep(0)
     rest = await asked(batched, AT_ONCE + 5)
     doubling.go.set()
     assert [0] == await asyncio.gather(*first)

@@ -82,7 +82,7 @@ def main(rounds: int, seconds: float) -> None:
     with cores.on(cores.rest), rig() as on:
         ground = Ground(on.valkey, on.processes, asyncio.run(epoch_of(on)), on.folder, cores)
         load = Load(build(on.folder), cores)
-        with serving(ground, OURS, "through Redis", **PING) as server:
+        with serving(ground, OURS, "through Redis") as server:
             pairs = [
                 (measure(load, server, seconds, beside=0), measure(load, server, seconds, beside=HALF))
                 for _ in range(rounds)

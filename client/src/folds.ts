@@ -21,18 +21,19 @@ export function keptEvent(name: EmissionName, emission: AnyEmission): KeptEvent 
   return { name, type, role, data, meta, reverted: false };
 }
 
-/** What a user heard, newest first. The rollback of an event marks it; the same event applied again stands anew. */
+/** What a user heard, newest first. The rollback of an event marks it; the same event applied again stands anew. Another
+ * user's first event ends what was heard before. */
 export function foldUserEvents(events: readonly KeptEvent[], name: EmissionName, emission: AnyEmission): KeptEvent[] {
   if (name === "chain:reverted") {
     const { id } = emission.meta;
     return events.map((it) => (it.meta.id === id && it.meta.op === "apply" ? { ...it, reverted: true } : it));
   }
   const added = keptEvent(name, emission);
-  const same = (it: KeptEvent): boolean =>
-    it.name === name && it.meta.id === added.meta.id && it.meta.op === added.meta.op;
+  const same = ({ name: its, meta }: KeptEvent): boolean =>
+    its === name && meta.id === added.meta.id && meta.op === added.meta.op;
   const known = events.find((it) => same(it) && !it.reverted);
   if (known?.role && !added.role) return [...events];
-  return [added, ...events.filter((it) => !same(it))].slice(0, KEPT);
+  return [added, ...events.filter((it) => it.meta.room === added.meta.room && !same(it))].slice(0, KEPT);
 }
 
 export interface Market {

@@ -107,14 +107,16 @@ export function useUserEvents(): { events: KeptEvent[]; isConnected: boolean } {
   const isConnected = useIsConnected();
   const { address } = useConnection();
   const mine = useSyncExternalStore(address.watch, address.get, () => null);
-  const events = useShared<KeptEvent[]>(`user-events:${mine}`, (realtime) => {
-    const ours = (room: string): boolean => room.startsWith("user:");
-    return new Folded<KeptEvent[]>(realtime, ours, [], (known, emission, { name }) =>
+  const events = useShared<KeptEvent[]>("user-events", (realtime) =>
+    // the first of them may be what names the wallet: with a cookie nothing else does
+    new Folded<KeptEvent[]>(realtime, (room) => room.startsWith("user:"), NONE, (known, emission, { name }) =>
       name.startsWith("notification:") ? known : foldUserEvents(known, name, emission),
-    );
-  });
-  return { events, isConnected };
+    ),
+  );
+  return { events: events[0]?.meta.room === `user:${mine}` ? events : NONE, isConnected };
 }
+
+const NONE: KeptEvent[] = [];
 
 /** Listings and sales as they come. For all that are open: `useMarketplace`. */
 export function useMarketplaceEvents(): { listings: ListingView[]; sales: SaleTold[]; isConnected: boolean } {
@@ -261,7 +263,7 @@ function words({ type, data }: KeptEvent): string | null {
     case "sender-updated":
       return "The stream has another payer.";
     case "reverted":
-      return "The chain was reorganised: the stream shows what holds now.";
+      return "The chain was reorganised; this is what holds.";
     default:
       return null;
   }

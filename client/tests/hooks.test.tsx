@@ -5,6 +5,7 @@ import { StrictMode, type ReactNode } from "react";
 import { hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import Dashboard from "../example/app/page.js";
 import { Realtime, type RealtimeOptions } from "../src/connection.js";
 import {
   LiveStreamUpdates,
@@ -260,4 +261,16 @@ test("on a server nothing is opened, and the browser takes the same markup over"
   expect(said.mock.calls).toEqual([]);
   expect(root.textContent).toContain("Connecting");
   act(() => mounted.unmount());
+});
+
+test("a page written for the earlier hooks runs as it is", async () => {
+  const page = render(<Dashboard />, { wrapper });
+  await settle();
+  expect(page.container.textContent).toContain("Live");
+  const listing = { streamId: "7", seller: "ST1", price: "900", listedAt: "5", status: "active", reason: null };
+  Socket.made[0]!.says("marketplace:new-listing", "marketplace", 2, listing, { type: "nft-listed" });
+  Socket.made[0]!.says("stream:created", "user:ST1", 3, { streamId: "8" }, { type: "stream-created" });
+  expect(page.getByText("Stream 7: 900 sats")).toBeTruthy();
+  expect(page.getByText("stream-created")).toBeTruthy();
+  expect(page.getByText("0 sold")).toBeTruthy();
 });

@@ -397,6 +397,8 @@ class _Work:
     def _set_aside(self, place: Place, fault: Unreadable, at: int) -> None:
         reason = fault.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
         block = place.block
+        # a delivery in this very transaction may tell it readably: at the place that its neighbours have
+        self._aside.setdefault(place.event_id, (place.tx_index, place.event_index))
         self._quarantine[place.event_id] = (
             place.event_id,
             block.hash,

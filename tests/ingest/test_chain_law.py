@@ -28,8 +28,8 @@ from shared.domain.rows import (
 )
 from shared.domain.views import listing_view, proposal_view, stream_view, treasury_view
 from shared.domain.workset import Happened, Rows
-from tests.builders import ALICE, CAROL, CONTRACTS, DAVE, a_delivery, block, tx
-from tests.ingest.chain_law import Listener, Telling, Told, created, market, moved, tellings
+from tests.builders import ALICE, CAROL, CONTRACTS, DAVE, a_delivery, block, stream_cancelled, tx
+from tests.ingest.chain_law import Listener, Telling, Told, created, market, moved, tellings, treasury
 
 EXAMPLES: Final = int(os.environ.get("CHAIN_LAW_EXAMPLES", "2000"))
 NOW: Final = 1_763_900_000_000_000
@@ -198,6 +198,31 @@ async def test_of_two_forks_at_one_place_the_later_told_is_late_if_it_folds_firs
             late.add(said[-1][0])
             await transaction.rollback()
     assert late == {"true", "false"}
+
+
+async def test_what_one_transaction_was_told_unreadably_and_then_readably_stands_beside_its_neighbours(
+    database: Pool,
+) -> None:
+    """Its place is the one that was given to them, though nothing of that is stored yet."""
+    cancelled = tx(
+        treasury("cancellation-fee-collected", amount=5000, caller=CONTRACTS.core, new_balance=5000),
+        stream_cancelled(1, sender=ALICE),
+        index=2,
+    )
+    told = block(7, tx(*created(1, ALICE)), cancelled)
+    listed = tx(market("nft-listed", stream_id=1, seller=ALICE, price=1000, listed_at=7), index=2)
+    fork = block(7, tx(*created(1, ALICE)), listed, fork="b")
+    steps = [
+        Telling(
+            a_delivery().applies(told, fork),
+            "v1-before-positions",
+            shares=True,
+            unreadable=frozenset({CONTRACTS.treasury}),
+        ),
+        Telling(a_delivery().rolls_back(told).applies(told), "v1", shares=False),
+    ]
+    async with database.acquire() as connection:
+        await hold(connection, steps)
 
 
 SOLD: Final[dict[str, int | str]] = {"stream_id": 1, "buyer": DAVE, "seller": ALICE, "price": 900, "sale_id": 1}

@@ -398,7 +398,7 @@ class _Work:
         reason = fault.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
         block = place.block
         # a delivery in this very transaction may tell it readably: at the place that its neighbours have
-        self._aside.setdefault(place.event_id, (place.tx_index, place.event_index))
+        tx_index, event_index = self._aside.setdefault(place.event_id, (place.tx_index, place.event_index))
         self._quarantine[place.event_id] = (
             place.event_id,
             block.hash,
@@ -406,8 +406,8 @@ class _Work:
             place.tx_hash,
             place.source,
             place.rank,
-            place.tx_index,
-            place.event_index,
+            tx_index,
+            event_index,
             reason,
             fault.raw,
             moment(at),

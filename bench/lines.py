@@ -20,7 +20,7 @@ class Aim:
 
     def of(self, n: int) -> str:
         """The room of event ``n``."""
-        return self.room.replace("%d", str(n % self.rooms))
+        return self.room.replace("%d", str(n % self.rooms)) if self.rooms > 1 else self.room
 
 
 class Pub(NamedTuple):

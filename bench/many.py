@@ -26,7 +26,8 @@ from redis.asyncio import Redis
 from bench.lines import BESIDE_PAD
 from bench.rig import Rig, rig, table
 from bench.suite.load import build
-from shared.feed import feed_key
+from shared.domain.entry import Entry, Spoken
+from shared.feed import FIELD, FeedEntry, feed_key, value_of
 
 SPARE: Final = 0.9  # of the open files of a process; the kernel does not spread connections quite evenly
 OF_ONE_ADDRESS: Final = 25_000  # ports of one source address that a client may use
@@ -104,9 +105,9 @@ async def _publish(on: Rig, events: int, every_s: float) -> None:
         for n in range(1, events + 1):
             due = start + (n - 1) * every_s
             await asyncio.sleep(max(0.0, due - time.time()))
-            words = f'"stream:updated",{{"n":{n},"t":{int(due * 1e6)},"pad":"{pad}"}}'
-            fields: dict[Any, Any] = {"at": int(due * 1e6), "rooms": '["marketplace"]', "0": words}
-            await redis.xadd(feed_key("bench", epoch), fields, id=f"{seq + n}-0")
+            words = f'"stream:updated",{{"n":{n},"t":{int(due * 1e6)},"pad":"{pad}"}}'.encode()
+            entry = FeedEntry.of(Entry(seq + n, int(due * 1e6), (Spoken("marketplace", words),)), epoch)
+            await redis.xadd(feed_key("bench", epoch), {FIELD: value_of(entry)}, id=f"{seq + n}-0")
         await asyncio.sleep(max(1.0, every_s))
 
 

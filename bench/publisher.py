@@ -21,14 +21,15 @@ import uvloop
 from redis.asyncio import Redis
 
 from bench.lines import Pub, hear
-from shared.feed import feed_key, newest
+from shared.feed import FIELD, FeedEntry, feed_key, newest, value_of
+from shared.wire import event_frame
 
 KEEP: Final = b"100000"
 
 
 def resp(*words: bytes) -> bytes:
-    """One command."""
-    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(it), it) for it in words])
+    """These words of a command."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(it), it) for it in words])
 
 
 async def main(url: str, prefix: str, epoch: str, port: int) -> None:
@@ -39,17 +40,18 @@ async def main(url: str, prefix: str, epoch: str, port: int) -> None:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     answers = hiredis.Reader()
-    xadd = (b"XADD", key.encode(), b"MAXLEN", b"~", KEEP)
+    xadd, field = b"*8\r\n" + resp(b"XADD", key.encode(), b"MAXLEN", b"~", KEEP), resp(FIELD)
 
     async def publish(pubs: Sequence[Pub]) -> None:
         nonlocal seq
-        now = b"%d" % (time.time_ns() // 1000)
+        now = time.time_ns() // 1000
         commands = []
         for n, t, room, pad in pubs:
             seq += 1
             words = b'"stream:updated",{"n":%d,"t":%d,"pad":"%b"}' % (n, t, pad.encode())
-            rooms = b'["%b"]' % room.encode()
-            commands.append(resp(*xadd, b"%d-0" % seq, b"at", now, b"rooms", rooms, b"0", words))
+            value = value_of(FeedEntry(seq, now, ((room, event_frame(words, f"{epoch}.{seq}-0")),), now))
+            place = b"%d-0" % seq
+            commands.append(b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n" % (xadd, len(place), place, field, len(value), value))
         writer.write(b"".join(commands))
         due = len(commands)
         while due:

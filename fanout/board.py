@@ -16,8 +16,7 @@ from typing import Final, TypedDict
 import msgspec
 from redis.asyncio import Redis
 
-from shared.domain.entry import Entry
-from shared.feed import OUTAGES
+from shared.feed import OUTAGES, FeedEntry
 
 EVERY_S: Final = 2.0
 GONE_S: Final = 10.0  # a node that was silent for so long is not shown, and its line is removed
@@ -60,7 +59,7 @@ class Board:
         self._entries: deque[tuple[int, int, int, int]] = deque(maxlen=KEPT)
         self._others: list[NodeLine] = []
 
-    def note(self, entries: Sequence[Entry]) -> None:
+    def note(self, entries: Sequence[FeedEntry]) -> None:
         """These have just been read from the feed."""
         now = _now()
         self._entries.extend((it.seq, it.at, it.relayed, now) for it in entries[-KEPT:])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,11 +21,11 @@ from fanout import frames
 from fanout.history import Gone, History
 from fanout.links import SLICE, Link, Outgoing
 from fanout.metrics import BEHIND, CATCH_UPS, DELIVER_SECONDS, NODE_SEQ, SENT
-from fanout.ring import Framed, Ring
+from fanout.ring import Ring
 from fanout.sessions import Session
 from shared.database import is_outage
-from shared.domain.entry import Cursor, Entry, Offset
-from shared.feed import OUTAGES
+from shared.domain.entry import Cursor, Offset
+from shared.feed import OUTAGES, FeedEntry, Framed
 
 log = logging.getLogger("fanout.clients")
 
@@ -115,30 +115,28 @@ class Clients:
         self._ring.clear()
         NODE_SEQ.set(position.seq)
 
-    def remember(self, entries: Iterable[Entry]) -> None:
-        """Fill the ring with entries before this node's position."""
-        for entry in entries:
-            said = _framed(entry, self.epoch.encode())
-            self._ring.add(entry.seq, said, sum(len(frame) for _, frame in said))
+    def remember(self, entries: Sequence[FeedEntry]) -> None:
+        """Fill the ring with consecutive entries before this node's position."""
+        said = [entry.said for entry in entries]
+        self._ring.extend(entries[0].seq, said, [sum(len(frame) for _, frame in it) for it in said])
 
     # -- speaking
 
-    def speak(self, entries: Iterator[Entry], budget: int) -> int:
-        """Queue entries for the audiences of their rooms until their frames are about ``budget`` bytes together, and
-        move this node's position; returns how many entries, 0 where none was left.
+    def speak(self, entries: Iterator[FeedEntry], budget: int) -> int:
+        """Queue consecutive entries for the audiences of their rooms until their frames are about ``budget`` bytes
+        together, and move this node's position; returns how many entries, 0 where none was left.
 
         What waits for one connection grows by no more than that before the caller lets it be written.
         """
-        audiences, ring, outgoing = self._audiences, self._ring, self._outgoing
-        due, epoch, oldest = outgoing.due, self.epoch.encode(), 0
-        spoken = sent = total = seq = n = 0
+        audience_of, due = self._audiences.get, self._outgoing.due
+        spoken: list[Sequence[Framed]] = []
+        sizes: list[int] = []
+        sent = total = oldest = seq = n = 0
         for entry in entries:
-            seq, n, spoken = entry.seq, 0, spoken + 1
-            said = _framed(entry, epoch)
-            size = 0
+            seq, said, size = entry.seq, entry.said, 0
             for n, (room, frame) in enumerate(said):
                 size += len(frame)
-                audience = audiences.get(room)
+                audience = audience_of(room)
                 if audience is None:
                     continue
                 audience.last = seq, n
@@ -149,23 +147,25 @@ class Clients:
                     if not link.due:
                         link.due = True
                         due.append(link)
-            ring.add(seq, said, size)
+            spoken.append(said)
+            sizes.append(size)
             total += size
             if total >= budget:
                 break
         if not spoken:
             return 0
+        self._ring.extend(seq + 1 - len(spoken), spoken, sizes)
         self.position = Offset(seq, n)
         NODE_SEQ.set(seq)
         if due:
-            outgoing.schedule()
+            self._outgoing.schedule()
         if sent:
             SENT.inc(sent)
             DELIVER_SECONDS.observe(max(0.0, time.time() - oldest / 1e6))
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
-        return spoken
+        return len(spoken)
 
     async def keep_cursors_young(self) -> None:
         """Send ``system:cursor`` to every LIVE client whose last cursor is behind, again and again.
@@ -329,11 +329,10 @@ class Clients:
             await asyncio.sleep(0)
             return sent
         past = await self._history.after(client.told, frozenset(rooms), self.epoch, self.position)
-        epoch = self.epoch.encode()
-        for offset, (room, words) in past.spoken:
+        for offset, (room, frame) in past.said:
             position = rooms.get(room)
             if position is not None and offset > position:
-                link.push(frames.frame(b'42[%b,"%b.%d-%d"]' % (words, epoch, *offset)))
+                link.push(frame)
                 sent += 1
                 await self._if_full(link)
         client.told = past.upto
@@ -417,22 +416,12 @@ class Clients:
                 await asyncio.sleep(0)
                 continue
             past = await self._history.after(told, (room,), self.epoch, self.position)
-            for _, (_, words) in past.spoken:
+            for _, (_, frame) in past.said:
                 await self.is_live(client)
-                link.push(frames.frame(b'42[%b,"%b"]' % (words, str(self.cursor).encode())))
+                link.push(_with_cursor(frame, str(self.cursor).encode()))
                 sent += 1
                 await self._if_full(link)
             told = past.upto
-
-
-def _framed(entry: Entry, epoch: bytes) -> tuple[Framed, ...]:
-    seq = entry.seq
-    return tuple(
-        [
-            (room, frames.text(b'42[%b,"%b.%d-%d"]' % (words, epoch, seq, n)))
-            for n, (room, words) in enumerate(entry.spoken)
-        ]
-    )
 
 
 def _with_cursor(frame: bytes, cursor: bytes) -> bytes:

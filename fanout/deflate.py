@@ -11,7 +11,8 @@ import zlib
 from functools import lru_cache
 from typing import Final
 
-from fanout.frames import PROTOCOL_ERROR, RSV1, TOO_BIG, Broken, head, payload_of
+from fanout.frames import PROTOCOL_ERROR, RSV1, TOO_BIG, Broken, payload_of
+from shared.wire import frame_head
 
 AGREED: Final = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 WORTH_BYTES: Final = 200  # of a payload; smaller ones are sent as they are
@@ -38,7 +39,7 @@ def deflated(whole: bytes) -> bytes:
         return whole
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     small = (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
-    return head(len(small), RSV1 | whole[0] & 0x0F) + small if len(small) < len(payload) else whole
+    return frame_head(len(small), RSV1 | whole[0] & 0x0F) + small if len(small) < len(payload) else whole
 
 
 def inflated(payload: bytes, max_size: int) -> bytes:

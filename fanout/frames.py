@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Final, NamedTuple
 
+from shared.wire import frame_head
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 RSV1: Final = 0x40  # of a message that is compressed (RFC 7692)
 
@@ -19,7 +21,6 @@ NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_TEXT, TOO_BIG = 1000, 1001, 1002, 10
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OPCODES: Final = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 _CONTROL_MAX: Final = 125
-_MIDDLE: Final = struct.Struct("!BBH").pack  # the header of 126 to 65,535 bytes
 
 
 class Broken(Exception):
@@ -45,27 +46,7 @@ def accept_key(key: bytes) -> bytes:
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """One whole unmasked frame."""
-    return head(len(payload), opcode) + payload
-
-
-def text(payload: bytes) -> bytes:
-    """``frame`` of a text: for what is made once for every emission, without a call more than it needs."""
-    size = len(payload)
-    if 126 <= size < 65536:
-        return _MIDDLE(0x80 | TEXT, 126, size) + payload
-    return head(size) + payload
-
-
-def head(size: int, opcode: int = TEXT) -> bytes:
-    """The header of a whole unmasked frame with so many bytes of payload: 2, 4 or 10 bytes.
-
-    ``opcode`` may carry ``RSV1``.
-    """
-    if size < 126:
-        return bytes((0x80 | opcode, size))
-    if size < 65536:
-        return _MIDDLE(0x80 | opcode, 126, size)
-    return struct.pack("!BBQ", 0x80 | opcode, 127, size)
+    return frame_head(len(payload), opcode) + payload
 
 
 def payload_of(whole: bytes) -> bytes:

@@ -11,13 +11,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
-from redis.asyncio import Redis
-
 from fanout.metrics import HOLES, NODE_LAG, TAIL_ERRORS
 from shared import outbox
 from shared.database import Pool, borrowed, is_outage
-from shared.domain.entry import Entry
-from shared.feed import OUTAGES, Feed, feed_key
+from shared.feed import OUTAGES, Feed, FeedEntry, RedisClient
 from shared.outbox import Head
 
 log = logging.getLogger("fanout.tail")
@@ -34,7 +31,7 @@ class Tail:
     def __init__(
         self,
         database: Pool,
-        redis: Redis,
+        redis: RedisClient,
         prefix: str,
         look_s: float = LOOK_S,
         on_loss: Callable[[], object] | None = None,
@@ -61,7 +58,7 @@ class Tail:
         """Seconds since the feed or the outbox was last read."""
         return time.monotonic() - self._heard_at
 
-    async def follow(self) -> AsyncIterator[Head | list[Entry]]:
+    async def follow(self) -> AsyncIterator[Head | list[FeedEntry]]:
         """The outbox's end where this node starts, then entries one by one without a gap, for ever.
 
         Another ``Head`` says that a new epoch has begun there: all cursors given out before are void.
@@ -74,6 +71,7 @@ class Tail:
                     yield head
                 elif head is not None and self._due is not None and self._seq < self._due:
                     HOLES.inc()
+                    await self._redis.forget()  # it has said nothing of that: perhaps it is no longer the master
                     async for entries in self._from_postgres(self._due):
                         yield entries
                 self._due = head.offset.seq if head else self._due
@@ -86,13 +84,13 @@ class Tail:
                 HOLES.inc()
                 async for missing in self._from_postgres(entries[0].seq - 1):
                     yield missing
-            due = self._seq + 1
-            whole = [entry for i, entry in enumerate(entries) if entry.seq == due + i]  # up to the next hole
-            if whole:
-                self._seq = whole[-1].seq
-                yield whole
+            if entries and entries[-1].seq != self._seq + len(entries):
+                entries = [it for seq, it in enumerate(entries, self._seq + 1) if it.seq == seq]  # up to the next hole
+            if entries:
+                self._seq = entries[-1].seq
+                yield entries
 
-    async def newest(self, count: int) -> AsyncIterator[list[Entry]]:
+    async def newest(self, count: int) -> AsyncIterator[list[FeedEntry]]:
         """The last entries up to where this node starts, as far as the feed has them, for the ring."""
         after = max(0, self._seq - count)
         while self._feed is not None and after < self._seq:
@@ -122,7 +120,7 @@ class Tail:
 
     def _begin(self, head: Head) -> None:
         self._epoch, self._seq, self._due = head.epoch, head.offset.seq, None
-        self._feed = Feed(self._redis, feed_key(self._prefix, head.epoch))
+        self._feed = Feed(self._redis, self._prefix, head.epoch)
 
     async def _look(self) -> Head | None:
         try:
@@ -140,7 +138,7 @@ class Tail:
         self._heard_at = time.monotonic()
         return head
 
-    async def _from_feed(self, feed: Feed) -> list[Entry]:
+    async def _from_feed(self, feed: Feed) -> list[FeedEntry]:
         """What the feed has behind our position, waiting for it until the next look."""
         block_s = max(0.01, self._look_at - time.monotonic())
         try:
@@ -154,25 +152,25 @@ class Tail:
         self._pause, self._heard_at = PAUSE_S[0], time.monotonic()
         return entries
 
-    async def _from_postgres(self, last: int) -> AsyncIterator[list[Entry]]:
+    async def _from_postgres(self, last: int) -> AsyncIterator[list[FeedEntry]]:
         """Entries up to ``last`` from the outbox; fewer where Postgres does not answer now."""
         while self._seq < last:
             try:
                 async with borrowed(self._database, ANSWER_S) as connection:
-                    entries = await outbox.read(connection, after=self._seq, limit=min(BATCH, last - self._seq))
-                    oldest = await outbox.oldest(connection) if not entries else None
+                    found = await outbox.read(connection, after=self._seq, limit=min(BATCH, last - self._seq))
+                    oldest = await outbox.oldest(connection) if not found else None
             except Exception as error:
                 if not is_outage(error):
                     raise
                 TAIL_ERRORS.inc()
                 await self._wait()
                 return
-            if not entries:  # deleted by age while this node was away: all connections start anew
+            if not found:  # deleted by age while this node was away: all connections start anew
                 log.error("entries are gone before this node spoke them", extra={"seq": self._seq, "oldest": oldest})
                 self._feed = None
                 return
-            self._seq, self._heard_at = entries[-1].seq, time.monotonic()
-            yield entries
+            self._seq, self._heard_at = found[-1].seq, time.monotonic()
+            yield [FeedEntry.of(it, self._epoch) for it in found]
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._pause)

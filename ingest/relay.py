@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from redis.asyncio import Redis
-
 from ingest.metrics import FEED_LAG, FEED_LAST, OUTBOX_HEAD, RELAY_ERRORS
 from shared import outbox
 from shared.database import COMMAND_S, Connection, Pool, borrowed, is_outage
 from shared.domain.entry import Entry
-from shared.feed import OUTAGES, Feed, feed_key
+from shared.feed import OUTAGES, Feed, FeedEntry, NotFeed, RedisClient
 from shared.outbox import Head
 
 log = logging.getLogger("ingest.relay")
@@ -30,7 +28,7 @@ FRESH_MAX = 1000  # entries of our own commits that wait for Redis; beyond that 
 class Relay:
     """Copies the outbox to the feed."""
 
-    def __init__(self, database: Pool, redis: Redis, prefix: str, keep: int) -> None:
+    def __init__(self, database: Pool, redis: RedisClient, prefix: str, keep: int) -> None:
         self._database, self._redis, self._prefix, self._keep = database, redis, prefix, keep
         self._wake = asyncio.Event()
         self._fresh: list[Entry] = []  # committed by this process, and not yet looked at
@@ -113,7 +111,7 @@ class Relay:
                     head = await self._open(connection, head)
                 feed = self._feed
                 assert feed is not None
-                if self._top is None and (last := await feed.last()):
+                if self._top is None and (last := await _last(feed)):
                     self._top = last.seq
                 behind = self._top
                 if behind is None:  # there is no feed: begin one with the newest entries
@@ -127,7 +125,7 @@ class Relay:
                 entries = await outbox.read(connection, after=after, limit=BATCH)
                 if not entries or entries[0].seq != after + 1:  # deleted by retention: the feed is older than all
                     log.warning("the feed ends before the outbox begins, it begins anew", extra={"seq": after})
-                    await self._redis.delete(feed.key)
+                    await feed.delete()
                     self._top = None
                 elif await feed.append(entries, behind=behind, keep=self._keep):
                     self._top = entries[-1].seq
@@ -137,8 +135,8 @@ class Relay:
     async def _open(self, connection: Connection, head: Head) -> Head:
         """Find the epoch's feed. An entry in it that the outbox lacks, or has from another time, is a past that the
         database has gone back behind: numbers would be given twice, so a new epoch begins."""
-        feed = Feed(self._redis, feed_key(self._prefix, head.epoch))
-        last = await feed.last()
+        feed = Feed(self._redis, self._prefix, head.epoch)
+        last = await _last(feed)
         if last is not None:
             at = await outbox.written_at(connection, last.seq)
             oldest = await outbox.oldest(connection)
@@ -147,6 +145,16 @@ class Relay:
                 epoch = await outbox.new_epoch(connection, instead_of=head.epoch)
                 log.warning("the database went back to an earlier state", extra={"epoch": epoch, "seq": last.seq})
                 head = await outbox.head(connection)
-                feed = Feed(self._redis, feed_key(self._prefix, head.epoch))
+                feed = Feed(self._redis, self._prefix, head.epoch)
         self._feed, self._epoch, self._top = feed, head.epoch, None
         return head
+
+
+async def _last(feed: Feed) -> FeedEntry | None:
+    """Its newest entry. What cannot be read is no feed of ours and goes: the outbox has it all."""
+    try:
+        return await feed.last()
+    except NotFeed as wrong:
+        log.warning("the feed is not of this version, it begins anew", extra={"error": repr(wrong)})
+        await feed.delete()
+        return None

@@ -1,49 +1,96 @@
 """The feed: the outbox's copy in Redis, one stream entry a ``seq`` with the id ``<seq>-0``.
 
-Fields: ``at`` and ``relayed`` (unix µs), ``rooms`` (JSON list; a room's place is the emission's n) and ``0``, ``1``, …
-(each emission's encoded ``"name",payload``). Redis may lose it at any time; the relay writes it anew from the outbox.
+Its one field holds a ``FeedEntry`` in MessagePack, with the frames as browsers get them: they are made once for all
+nodes, and a node decodes an entry in one step. Redis may lose the feed at any time; the relay writes it anew from the
+outbox.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha1
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
+from redis.typing import EncodableT
 
-from shared.domain.entry import Entry, Spoken
+from shared.domain.entry import Entry
+from shared.wire import event_frame
 
 StreamEntry: TypeAlias = tuple[bytes, dict[bytes, bytes]]  # id and fields
+
+FIELD = b"entry"
+ANSWER_S = 15.0  # how long Redis may take, beside the time that a read may wait
 
 OUTAGES = (RedisError, OSError, TimeoutError)  # whatever Redis answers or does not: later is another try
 
 # Appends only behind the entry it was told to; so any number of relays write one gapless feed.
-# KEYS[1] feed; ARGV[1] the id it must end with, or '' for no feed; ARGV[2] MAXLEN; then per entry: id, number of
-# field arguments, the arguments. Returns 1, or 0 where another relay was faster or the feed is not what it was.
+# KEYS[1] feed; ARGV[1] the id it must end with, or '' for no feed; ARGV[2] MAXLEN; ARGV[3] the field; then id and value
+# of each entry. Returns 1, or 0 where another relay was faster or the feed is not what it was.
 _APPEND = """
 local last = ''
 local tail = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if tail[1] then last = tail[1][1] end
 if last ~= ARGV[1] then return 0 end
-local i = 3
-while i <= #ARGV do
-  local count = tonumber(ARGV[i + 1])
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], ARGV[i], unpack(ARGV, i + 2, i + 1 + count))
-  i = i + 2 + count
+for i = 4, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], ARGV[i], ARGV[3], ARGV[i + 1])
 end
 return 1
 """
+_APPEND_SHA = sha1(_APPEND.encode(), usedforsecurity=False).hexdigest()
+
+
+class NotFeed(RedisError):
+    """What stands in the feed's place is not what this version writes."""
+
+
+class RedisClient(Redis):
+    """``ask`` goes around the pool, the retries and the callbacks of the library, which together take longer than a
+    node takes to speak an entry: over a connection that is kept, from the words to the parsed answer."""
+
+    def __init__(self, pool: BlockingConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self._kept: list[AbstractConnection] = []
+
+    async def ask(self, *words: EncodableT, wait_s: float = 0) -> Any:
+        """The answer to one command, which may wait so long. Raises one of ``OUTAGES``."""
+        if self._kept:
+            connection = self._kept.pop()
+        else:
+            connection = self.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+            connection.socket_timeout = None  # the library would start a task for it; the bound is around all
+        try:
+            async with asyncio.timeout(wait_s + ANSWER_S):
+                if not connection.is_connected:
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command(*words, check_health=False)
+                return await connection.read_response()
+        finally:  # after a failure it is disconnected
+            self._kept.append(connection)
+
+    async def forget(self) -> None:
+        """Connect anew for what is asked next: perhaps to another server."""
+        kept, self._kept = self._kept, []
+        for connection in kept:
+            await connection.disconnect(nowait=True)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """As the library does."""
+        await self.forget()
+        await super().aclose(close_connection_pool)
 
 
 @asynccontextmanager
-async def open_redis(url: str, *, size: int = 10) -> AsyncIterator[Redis]:
+async def open_redis(url: str, *, size: int = 10) -> AsyncIterator[RedisClient]:
     """A client on a pool that waits for a free connection instead of failing; bytes in, bytes out.
 
     ``url``: ``redis://``, ``rediss://``, or ``redis+sentinel://[user:password@]host[:port][,host…]/service[/db]`` (with
@@ -63,7 +110,7 @@ async def open_redis(url: str, *, size: int = 10) -> AsyncIterator[Redis]:
         sentinels, pool = _behind_sentinels(url, options)
     else:
         pool = BlockingConnectionPool.from_url(url, **options)
-    client = Redis(connection_pool=pool)
+    client = RedisClient(pool)
     try:
         yield client
     finally:
@@ -108,56 +155,75 @@ def feed_key(prefix: str, epoch: str) -> str:
     return f"{prefix}:feed:{epoch}"
 
 
-def _fields(entry: Entry) -> list[bytes]:
-    fields = [
-        b"at",
-        str(entry.at).encode(),
-        b"relayed",
-        str(time.time_ns() // 1000).encode(),
-        b"rooms",
-        msgspec.json.encode([room for room, _ in entry.spoken]),
-    ]
-    for n, (_, said) in enumerate(entry.spoken):
-        fields += [str(n).encode(), said]
-    return fields
+Framed: TypeAlias = tuple[str, bytes]  # an emission as it goes out: its room, the whole WebSocket frame with its cursor
 
 
-def _entry(stream_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
-    spoken = tuple([Spoken(room, fields[b"%d" % n]) for n, room in enumerate(_rooms(fields[b"rooms"]))])
-    return Entry(int(stream_id.partition(b"-")[0]), int(fields[b"at"]), spoken, int(fields.get(b"relayed", 0)))
+class FeedEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the outbox as the feed has it; in Redis the array of these fields.
 
+    ``at`` is when its cause reached us, ``relayed`` when the feed got it, 0 where it comes from the outbox; unix µs.
+    """
 
-_rooms = msgspec.json.Decoder(list[str]).decode
+    seq: int
+    at: int
+    said: tuple[Framed, ...]
+    relayed: int = 0
+
+    @classmethod
+    def of(cls, entry: Entry, epoch: str, relayed: int = 0) -> FeedEntry:
+        """This entry of the outbox, with cursors of this epoch."""
+        before = f"{epoch}.{entry.seq}-"
+        said = tuple([(room, event_frame(words, f"{before}{n}")) for n, (room, words) in enumerate(entry.spoken)])
+        return cls(entry.seq, entry.at, said, relayed)
 
 
 class Feed:
     """The feed of one epoch."""
 
-    def __init__(self, redis: Redis, key: str) -> None:
-        self._redis, self.key = redis, key
-        self._append = redis.register_script(_APPEND)
+    def __init__(self, redis: RedisClient, prefix: str, epoch: str) -> None:
+        self._redis, self._epoch, self.key = redis, epoch, feed_key(prefix, epoch)
 
-    async def last(self) -> Entry | None:
-        """The newest entry; None where there is no feed."""
-        found = await newest(self._redis, self.key)
-        return _entry(*found) if found else None
+    async def last(self) -> FeedEntry | None:
+        """The newest entry; None where there is no feed. Raises ``NotFeed``."""
+        found = _entries(await self._redis.ask("XREVRANGE", self.key, "+", "-", "COUNT", 1))
+        return found[0] if found else None
 
     async def append(self, entries: Sequence[Entry], *, behind: int | None, keep: int) -> bool:
         """Append consecutive entries behind the seq ``behind``, or (None) begin a feed. False: it ends elsewhere."""
-        arguments: list[bytes | str | int] = ["" if behind is None else f"{behind}-0", keep]
-        for entry in entries:
-            fields = _fields(entry)
-            arguments += [f"{entry.seq}-0", len(fields), *fields]
-        return bool(await self._append(keys=[self.key], args=arguments))
+        now = time.time_ns() // 1000
+        arguments: list[EncodableT] = [self.key, "" if behind is None else f"{behind}-0", keep, FIELD]
+        for it in entries:
+            arguments += [f"{it.seq}-0", value_of(FeedEntry.of(it, self._epoch, now))]
+        try:
+            return bool(await self._redis.ask("EVALSHA", _APPEND_SHA, 1, *arguments))
+        except NoScriptError:
+            return bool(await self._redis.ask("EVAL", _APPEND, 1, *arguments))
 
-    async def read(self, *, after: int, count: int = 500, block_s: float | None = None) -> list[Entry]:
-        """Entries behind the seq ``after``, waiting up to ``block_s`` for one."""
-        return [_entry(*it) for it in await read_stream(self._redis, self.key, f"{after}-0", count, block_s)]
+    async def read(self, *, after: int, count: int = 500, block_s: float | None = None) -> list[FeedEntry]:
+        """Entries behind the seq ``after``, waiting up to ``block_s`` for one. Raises ``NotFeed``."""
+        block = () if block_s is None else ("BLOCK", max(1, round(block_s * 1000)))
+        words = ("XREAD", "COUNT", count, *block, "STREAMS", self.key, f"{after}-0")
+        answer = await self._redis.ask(*words, wait_s=block_s or 0)
+        return _entries(answer[0][1]) if answer else []
 
-    async def range(self, first: int, count: int = 500) -> list[Entry]:
-        """Entries from the seq ``first`` on, at most ``count``."""
-        found = cast("list[StreamEntry]", await self._redis.xrange(self.key, min=f"{first}-0", count=count))
-        return [_entry(*it) for it in found]
+    async def range(self, first: int, count: int = 500) -> list[FeedEntry]:
+        """Entries from the seq ``first`` on, at most ``count``. Raises ``NotFeed``."""
+        return _entries(await self._redis.ask("XRANGE", self.key, f"{first}-0", "+", "COUNT", count))
+
+    async def delete(self) -> None:
+        """There is no feed any more; whoever appends next begins one."""
+        await self._redis.ask("DEL", self.key)
+
+
+value_of: Callable[[FeedEntry], bytes] = msgspec.msgpack.Encoder().encode  # of ``FIELD``
+_decode = msgspec.msgpack.Decoder(FeedEntry).decode
+
+
+def _entries(answer: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[FeedEntry]:
+    try:
+        return [_decode(value) for _, (_, value) in answer]
+    except (ValueError, msgspec.MsgspecError) as wrong:
+        raise NotFeed(str(wrong)) from None
 
 
 async def newest(redis: Redis, key: str) -> StreamEntry | None:

@@ -1,13 +1,14 @@
 """An emission on the wire. This module alone knows the envelope's field names.
 
-What leaves here is the text ``"name",{payload}``: the outbox keeps it, the feed carries it, and a node puts a cursor
-behind it and a frame around it without ever decoding it.
+What leaves here is the text ``"name",{payload}``, which the outbox keeps, and the frame in which browsers get it, with
+its cursor: the relay makes it once for all nodes, and the feed carries it.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypedDict
+from typing import ClassVar, Final, Literal, TypedDict
 
 import msgspec
 
@@ -131,6 +132,27 @@ def payload(emission: Emission, cause: Cause | Broadcast, offset: Offset) -> byt
 def words(name: str, encoded_payload: bytes) -> bytes:
     """``"name",payload`` of an emission whose payload is encoded already."""
     return encode(name) + b"," + encoded_payload
+
+
+_TEXT: Final = 0x1  # opcode of a WebSocket frame
+
+
+def event_frame(spoken: bytes, cursor: str) -> bytes:
+    """The whole frame of a Socket.IO EVENT: what ``words`` made, and the cursor as the last argument."""
+    packet = b'42[%b,"%b"]' % (spoken, cursor.encode())
+    return frame_head(len(packet)) + packet
+
+
+def frame_head(size: int, opcode: int = _TEXT) -> bytes:
+    """The header of a whole unmasked frame with so many bytes of payload: 2, 4 or 10 bytes (RFC 6455, 5.2).
+
+    ``opcode`` may carry ``RSV1``.
+    """
+    if size < 126:
+        return bytes((0x80 | opcode, size))
+    if size < 65536:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size)
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size)
 
 
 def name_and_data(spoken: bytes) -> tuple[str, Json]:

@@ -13,13 +13,12 @@ import asyncpg
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
-from redis.asyncio import Redis
 
 from deploy.local.services import Postgres, Valkey, start_postgres, start_valkey
 from ingest.http import web_app
 from ingest.recorder import Recorder
 from shared.database import Pool, open_database
-from shared.feed import open_redis
+from shared.feed import RedisClient, open_redis
 from shared.settings import IngestSettings, ingest_settings
 from tests.processes import Processes, base_environment
 
@@ -76,7 +75,7 @@ async def database(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
+async def redis(valkey: Valkey) -> AsyncIterator[RedisClient]:
     async with open_redis(valkey.url) as client:
         yield client
 

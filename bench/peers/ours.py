@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import uvloop
 from aiohttp import web
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool
 
 from bench.lines import Pub, hear
 from fanout.app import BACKLOG, listen
@@ -33,6 +33,7 @@ from fanout.upstream import Server
 from fanout.web import SOCKETS
 from shared.database import Pool
 from shared.domain.entry import Entry, Offset, Spoken
+from shared.feed import FeedEntry, RedisClient
 from shared.settings import fanout_settings
 from shared.wire import encode
 from tests.processes import base_environment
@@ -51,7 +52,7 @@ class Unstored(Sessions):
 async def main(port: int, ctl: int) -> None:
     """Serve until the process is killed."""
     settings = fanout_settings(base_environment("postgresql://nowhere/none", "redis://nowhere", "bench"))
-    redis = Redis(host="nowhere")  # never asked
+    redis = RedisClient(BlockingConnectionPool(host="nowhere"))  # never asked
     manager = RedisStreamManager(redis, "bench")
     server = Server(
         client_manager=manager,
@@ -83,7 +84,10 @@ async def main(port: int, ctl: int) -> None:
         async def publish(pubs: Sequence[Pub]) -> None:
             now = int(time.time() * 1e6)
             entries = (
-                Entry(seq, now, (Spoken(room, b'"stream:updated",' + encode({"n": n, "t": t, "pad": pad})),))
+                FeedEntry.of(
+                    Entry(seq, now, (Spoken(room, b'"stream:updated",' + encode({"n": n, "t": t, "pad": pad})),)),
+                    clients.epoch,
+                )
                 for seq, (n, t, room, pad) in enumerate(pubs, clients.position.seq + 1)
             )
             while clients.speak(entries, settings.queue_low_bytes):

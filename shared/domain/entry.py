@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 _CURSOR = re.compile(r"([0-9a-f]{8})\.([0-9]{1,19})-([0-9]{1,9})")
@@ -57,12 +57,8 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The emissions of one event, rollback or broadcast.
-
-    ``at`` is when its cause reached us, ``relayed`` when the feed got it, where that is known; both unix µs.
-    """
+    """The emissions of one event, rollback or broadcast; ``at`` is when its cause reached us, unix µs."""
 
     seq: int
     at: int
     spoken: tuple[Spoken, ...]
-    relayed: int = field(default=0, compare=False)

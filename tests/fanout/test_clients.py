@@ -12,6 +12,7 @@ from fanout.clients import Client, Clients, Limits
 from fanout.ring import Ring
 from fanout.sessions import Session
 from shared.domain.entry import Cursor, Entry, Offset, Spoken
+from shared.feed import FeedEntry
 from tests.fanout.test_links import Engine, connected
 
 EPOCH = "0a0a0a0a"
@@ -36,7 +37,7 @@ async def test_a_quiet_client_is_sent_the_cursor_and_a_busy_one_is_not(monkeypat
         return transport
 
     busy, quiet = join("busy", "marketplace"), join("quiet", "treasury")
-    everybody.speak(iter([Entry(1, 0, (Spoken("marketplace", b'"e",{}'),))]), 1 << 16)
+    everybody.speak(iter([FeedEntry.of(Entry(1, 0, (Spoken("marketplace", b'"e",{}'),)), EPOCH)]), 1 << 16)
     task = asyncio.create_task(everybody.keep_cursors_young())
     await asyncio.sleep(0.1)
     task.cancel()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -26,6 +29,13 @@ class Transport(asyncio.Transport):
         self.stalled = self.closing = self.aborted = False
         self.link: WebSocketLink | None = None
         self.high = self.low = 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self if name == "socket" else default
+
+    def fileno(self) -> int:
+        """None that can be written to, so all of it comes through ``write``."""
+        return -1
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high, self.low = high or 0, low or 0
@@ -112,6 +122,36 @@ async def test_what_is_said_in_one_turn_leaves_in_one_write_and_in_order(engine:
     assert [] == transport.writes
     await engine.outgoing.idle()
     assert [b"".join(said)] == transport.writes
+
+
+async def test_what_a_slow_peer_does_not_take_at_once_follows_whole_and_in_order(engine: Engine) -> None:
+    """Over real sockets: a frame may be cut anywhere between what the kernel takes and what the transport keeps."""
+    near, far = socket.socketpair()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    far.setblocking(False)
+    transport, _ = await engine.loop.connect_accepted_socket(asyncio.Protocol, near)
+    link = WebSocketLink(engine, "sid", "127.0.0.1", transport)  # type: ignore[arg-type]
+    transport.set_protocol(link)
+    random, due, heard, kept = Random(7), bytearray(), bytearray(), 0
+    with far:
+        for n in range(3_000):
+            frame_of_n = frame(b"%d" % n * random.randrange(1, 900))
+            due += frame_of_n
+            link.push(frame_of_n)
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+                kept = max(kept, transport.get_write_buffer_size())
+            if random.random() < 0.2:
+                with suppress(BlockingIOError):
+                    heard += far.recv(random.randrange(1, 60_000))
+        async with asyncio.timeout(10):
+            while len(heard) < len(due):
+                await asyncio.sleep(0)
+                with suppress(BlockingIOError):
+                    heard += far.recv(1 << 16)
+        assert due == heard
+        assert kept, "the kernel has taken it all"
+        transport.abort()
 
 
 async def test_above_the_low_mark_nothing_more_is_written_and_above_the_high_mark_it_falls_behind(

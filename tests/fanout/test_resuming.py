@@ -10,16 +10,17 @@ from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 
 from fanout import clients as module
 from fanout.clients import Client, Clients, Limits, NotResumable
+from fanout.frames import frame
 from fanout.history import History
 from fanout.links import Outgoing
 from fanout.ring import Ring
 from fanout.sessions import Session
 from shared.database import Pool, open_database
-from shared.domain.entry import Cursor, Entry, Offset, Spoken
+from shared.domain.entry import Cursor, Offset
+from shared.feed import FeedEntry, RedisClient
 from tests.builders import ALICE, BOB
 from tests.fanout.test_links import HIGH, Engine, connected
 from tests.fanout.test_recovery import in_outbox, offsets, token
@@ -149,7 +150,7 @@ async def test_a_join_since_a_cursor_that_is_not_there_is_incomplete(node: Proce
 
 
 async def test_who_is_ahead_of_a_node_is_waited_for_and_then_sent_away(
-    node: Process, database: Pool, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+    node: Process, database: Pool, redis: RedisClient, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = Cursor.parse(await say(database, "global", node, count=2))
     assert head
@@ -159,7 +160,7 @@ async def test_who_is_ahead_of_a_node_is_waited_for_and_then_sent_away(
     waiting = asyncio.create_task(behind.resumable(head, ("global",)))
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    behind.speak(iter([Entry(head.offset.seq, 0, (Spoken("global", b'"note",{}'),))]), 1 << 16)
+    behind.speak(iter([FeedEntry(head.offset.seq, 0, (("global", frame(b"42")),))]), 1 << 16)
     assert head.offset == await asyncio.wait_for(waiting, 5)
     for beyond in (Offset(head.offset.seq, 7), Offset(head.offset.seq + 1, 0)):
         with pytest.raises(NotResumable):
@@ -182,8 +183,8 @@ async def test_who_catches_up_too_slowly_for_ever_is_closed() -> None:
     everybody.restart("0a0a0a0a", Offset(0, 0))
     link, _ = connected(engine)
     session = Session("a", "", Cursor("0a0a0a0a", Offset(0, 0)), rooms={"global": Offset(0, 0)})
-    words = b'"note",{"text":"%b"}' % (b"x" * HIGH)  # one of them fills a step
-    everybody.speak((Entry(seq, 0, (Spoken("global", words),)) for seq in range(1, 100)), 1 << 30)
+    large = frame(b"x" * HIGH)  # one of them fills a step
+    everybody.speak((FeedEntry(seq, 0, (("global", large),)) for seq in range(1, 100)), 1 << 30)
     everybody.admit(Client("a", link, session, Offset(0, 0)))
     async with asyncio.timeout(5):
         while not link.closed:
@@ -240,7 +241,9 @@ async def test_a_join_that_is_cut_off_is_asked_again_and_tells_everything(tight:
 # -- for whom
 
 
-async def test_rooms_are_authorised_again(node: Process, standing: Processes, database: Pool, redis: Redis) -> None:
+async def test_rooms_are_authorised_again(
+    node: Process, standing: Processes, database: Pool, redis: RedisClient
+) -> None:
     lax = standing.start("fanout", BITPAY_ENV="development", DEV_USER_ROOMS="on")
     async with wire(lax.url) as one:
         assert (await one.ask("join-user-room", ALICE))["ok"]
@@ -263,7 +266,7 @@ async def test_rooms_are_authorised_again(node: Process, standing: Processes, da
             assert ["global"] == [room for room, _, _ in one.heard]
 
 
-async def test_a_revoked_token_makes_nobody_anybody(node: Process, redis: Redis, prefix: str) -> None:
+async def test_a_revoked_token_makes_nobody_anybody(node: Process, redis: RedisClient, prefix: str) -> None:
     given = token(ALICE, 3599)
     async with wire(node.url) as one:
         assert (await one.ask("authenticate", {"token": given}))["ok"]
@@ -277,7 +280,7 @@ async def test_a_revoked_token_makes_nobody_anybody(node: Process, redis: Redis,
 
 
 async def test_a_token_that_expires_while_its_room_s_past_is_told_ends_that_and_one_that_was_renewed_does_not(
-    tight: Process, database: Pool, redis: Redis, prefix: str
+    tight: Process, database: Pool, redis: RedisClient, prefix: str
 ) -> None:
     """And a session is written again before it is forgotten."""
     since = await say(database, f"user:{ALICE}", tight)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanout.ring import ENTRY_BYTES, Framed, Ring
+from fanout.ring import ENTRY_BYTES, Ring
 from shared.domain.entry import Offset
+from shared.feed import Framed
 
 Entries = list[tuple[int, list[Framed]]]
 
@@ -21,13 +22,19 @@ def bytes_of(said: list[Framed]) -> int:
     return sum(len(frame) for _, frame in said)
 
 
-@given(st.integers(1, 9), st.integers(1, 3_000), st.integers(1, 50), st.lists(said, max_size=40), st.data())
+def extend(ring: Ring, first: int, added: list[list[Framed]]) -> None:
+    ring.extend(first, added, [bytes_of(it) for it in added])
+
+
+@given(st.integers(1, 9), st.integers(1, 3_000), st.integers(1, 50), st.lists(st.lists(said, max_size=25)), st.data())
 def test_it_holds_the_newest_within_its_bounds_and_reads_on_from_any_of_them(
-    entries: int, size: int, first: int, added: list[list[Framed]], data: st.DataObject
+    entries: int, size: int, first: int, batches: list[list[list[Framed]]], data: st.DataObject
 ) -> None:
-    ring, all_of_them = Ring(entries, size), list(enumerate(added, first))
-    for seq, it in all_of_them:
-        ring.add(seq, it, bytes_of(it))
+    ring, added = Ring(entries, size), [it for batch in batches for it in batch]
+    all_of_them, seq = list(enumerate(added, first)), first
+    for batch in batches:
+        extend(ring, seq, batch)
+        seq += len(batch)
 
     kept = all_of_them[len(all_of_them) - len(ring) :]
     assert len(ring) <= entries
@@ -44,8 +51,7 @@ def test_it_holds_the_newest_within_its_bounds_and_reads_on_from_any_of_them(
 @given(st.lists(said, min_size=1, max_size=20))
 def test_of_what_it_has_not_it_says_so(added: list[list[Framed]]) -> None:
     ring = Ring(8, 1 << 20)
-    for seq, it in enumerate(added, 100):
-        ring.add(seq, it, bytes_of(it))
+    extend(ring, 100, added)
     oldest, newest = 100 + len(added) - len(ring), 99 + len(added)
     assert not ring.holds(Offset(oldest - 1, 0))
     assert not ring.holds(Offset(newest + 1, 0))
@@ -54,8 +60,8 @@ def test_of_what_it_has_not_it_says_so(added: list[list[Framed]]) -> None:
 
 def test_it_begins_anew_behind_a_hole() -> None:
     ring = Ring(8, 1 << 20)
-    for seq in (1, 2, 3, 7):
-        ring.add(seq, [("a", b"%d" % seq)], 1)
+    extend(ring, 1, [[("a", b"1")], [("a", b"2")], [("a", b"3")]])
+    extend(ring, 7, [[("a", b"7")]])
     assert 1 == len(ring)
     assert not ring.holds(Offset(3, 0))
     assert ring.holds(Offset(7, 0))
@@ -63,6 +69,6 @@ def test_it_begins_anew_behind_a_hole() -> None:
 
 def test_the_first_entry_of_an_epoch_is_behind_the_genesis_cursor() -> None:
     ring = Ring(8, 1 << 20)
-    ring.add(1, [("a", b"1")], 1)
+    extend(ring, 1, [[("a", b"1")]])
     assert ring.holds(Offset(0, 0))
     assert [Offset(1, 0)] == [offset for offset, _ in ring.after(Offset(0, 0))]

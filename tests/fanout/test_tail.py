@@ -6,18 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from redis.asyncio import Redis
-
 from fanout.tail import Tail
 from ingest.relay import Relay
 from shared.database import Pool
-from shared.domain.entry import Entry
+from shared.feed import FeedEntry, RedisClient
 from shared.outbox import Head, new_epoch
 from shared.settings import IngestSettings
 from tests.ingest.test_relay import commit, feed_of
 
 
-async def hear(following: AsyncIterator[Head | list[Entry]], count: int) -> list[int]:
+async def hear(following: AsyncIterator[Head | list[FeedEntry]], count: int) -> list[int]:
     """The seqs of the next ``count`` entries."""
     found: list[int] = []
     async with asyncio.timeout(20):
@@ -29,7 +27,7 @@ async def hear(following: AsyncIterator[Head | list[Entry]], count: int) -> list
 
 
 async def test_a_node_starts_at_the_head_and_hears_what_comes(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     relay = Relay(database, redis, prefix, keep=100)
     await commit(database, ingest_config, 1, count=3)
@@ -44,7 +42,7 @@ async def test_a_node_starts_at_the_head_and_hears_what_comes(
 
 
 async def test_what_the_feed_does_not_bring_comes_from_postgres(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     async with aclosing(Tail(database, redis, prefix, look_s=0.1).follow()) as following:
         await anext(following)
@@ -53,7 +51,7 @@ async def test_what_the_feed_does_not_bring_comes_from_postgres(
 
 
 async def test_a_hole_in_the_feed_is_filled_from_postgres(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     async with aclosing(Tail(database, redis, prefix).follow()) as following:
         await anext(following)
@@ -65,7 +63,7 @@ async def test_a_hole_in_the_feed_is_filled_from_postgres(
 
 
 async def test_a_new_epoch_is_told_and_followed(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     async with aclosing(Tail(database, redis, prefix, look_s=0.1).follow()) as following:
         first = await anext(following)
@@ -79,3 +77,18 @@ async def test_a_new_epoch_is_told_and_followed(
         await commit(database, ingest_config, 1, count=2)
         await Relay(database, redis, prefix, keep=100).publish()
         assert [1, 2] == await hear(following, 2)
+
+
+async def test_while_the_feed_cannot_be_read_the_entries_come_from_postgres(
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
+) -> None:
+    async with aclosing(Tail(database, redis, prefix, look_s=0.1).follow()) as following:
+        await anext(following)
+        await commit(database, ingest_config, 1, count=3)
+        feed = await feed_of(database, redis, prefix)
+        await redis.xadd(feed.key, {"at": "1", "rooms": "[]"}, id="1-0")
+        assert [1, 2, 3] == await hear(following, 3)
+        await Relay(database, redis, prefix, keep=100).publish()
+        await commit(database, ingest_config, 1001)
+        await Relay(database, redis, prefix, keep=100).publish()
+        assert [4] == await hear(following, 1)

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
+import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from bench.deliveries import block, body, created
 from ingest.delivery import parse_json, read_delivery
@@ -17,7 +17,7 @@ from ingest.relay import Relay
 from shared import outbox
 from shared.database import Pool
 from shared.domain.entry import Entry
-from shared.feed import Feed, feed_key
+from shared.feed import Feed, FeedEntry, NotFeed, RedisClient
 from shared.outbox import Head
 from shared.settings import IngestSettings
 
@@ -31,24 +31,32 @@ async def commit(database: Pool, settings: IngestSettings, first: int, count: in
     return head
 
 
-async def feed_of(database: Pool, redis: Redis, prefix: str) -> Feed:
+async def feed_of(database: Pool, redis: RedisClient, prefix: str) -> Feed:
     async with database.acquire() as connection:
-        return Feed(redis, feed_key(prefix, (await outbox.head(connection)).epoch))
+        return Feed(redis, prefix, (await outbox.head(connection)).epoch)
+
+
+def unrelayed(entries: list[FeedEntry]) -> list[FeedEntry]:
+    """As they would come from the outbox."""
+    assert all(it.at <= it.relayed <= time.time_ns() // 1000 for it in entries)
+    return [msgspec.structs.replace(it, relayed=0) for it in entries]
 
 
 async def test_the_feed_says_what_the_outbox_says(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     await commit(database, ingest_config, 1, count=450)
     await Relay(database, redis, prefix, keep=100_000).publish()
     feed = await feed_of(database, redis, prefix)
     async with database.acquire() as connection:
-        assert await outbox.read(connection, after=0) == await feed.read(after=0)
+        head = await outbox.head(connection)
+        due = [FeedEntry.of(it, head.epoch) for it in await outbox.read(connection, after=0)]
+    assert due == unrelayed(await feed.read(after=0))
     assert list(range(1, 451)) == [entry.seq for entry in await feed.read(after=0)]
 
 
 async def test_many_relays_at_once_write_one_feed(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     relays = [Relay(database, redis, prefix, keep=100_000) for _ in range(4)]
     for first in (1, 1001, 2001):
@@ -60,7 +68,7 @@ async def test_many_relays_at_once_write_one_feed(
 
 
 async def test_nothing_is_appended_but_the_entry_that_is_due(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     await commit(database, ingest_config, 1, count=5)
     async with database.acquire() as connection:
@@ -76,7 +84,7 @@ async def test_nothing_is_appended_but_the_entry_that_is_due(
 
 
 async def test_a_lost_feed_begins_anew_with_the_newest_entries(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     relay = Relay(database, redis, prefix, keep=100)
     await commit(database, ingest_config, 1, count=250)
@@ -89,7 +97,7 @@ async def test_a_lost_feed_begins_anew_with_the_newest_entries(
 
 
 async def test_a_database_that_went_back_begins_a_new_epoch(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     await commit(database, ingest_config, 1, count=5)
     await Relay(database, redis, prefix, keep=100).publish()
@@ -107,7 +115,7 @@ async def test_a_database_that_went_back_begins_a_new_epoch(
 
 
 async def test_a_feed_older_than_all_that_is_kept_begins_anew(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     relay = Relay(database, redis, prefix, keep=100)
     await commit(database, ingest_config, 1, count=3)
@@ -128,7 +136,7 @@ async def test_a_feed_older_than_all_that_is_kept_begins_anew(
 
 @pytest.mark.parametrize("days", [1, 90])
 async def test_the_last_entry_is_kept_however_old(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings, days: int
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings, days: int
 ) -> None:
     await commit(database, ingest_config, 1, count=3)
     async with database.acquire() as connection:
@@ -141,7 +149,7 @@ async def test_the_last_entry_is_kept_however_old(
 
 
 async def test_what_this_process_commits_needs_no_look_at_the_outbox_and_is_the_same(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings, monkeypatch: pytest.MonkeyPatch
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two ingests relays its own commits at once; what the other has committed in between it reads."""
     relay, asked = Relay(database, redis, prefix, keep=100_000), 0
@@ -166,11 +174,13 @@ async def test_what_this_process_commits_needs_no_look_at_the_outbox_and_is_the_
     assert 2 == asked
     feed = await feed_of(database, redis, prefix)
     async with database.acquire() as connection:
-        assert await read(connection, after=0, limit=1000) == await feed.read(after=0, count=1000)
+        head = await outbox.head(connection)
+        due = [FeedEntry.of(it, head.epoch) for it in await read(connection, after=0, limit=1000)]
+    assert due == unrelayed(await feed.read(after=0, count=1000))
 
 
 async def test_a_feed_that_is_lost_between_two_commits_of_a_process_is_written_anew(
-    database: Pool, redis: Redis, prefix: str, ingest_config: IngestSettings
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings
 ) -> None:
     relay = Relay(database, redis, prefix, keep=100)
     for first in (1, 1001):
@@ -181,3 +191,17 @@ async def test_a_feed_that_is_lost_between_two_commits_of_a_process_is_written_a
     relay.wake(await commit(database, ingest_config, 2001))
     await relay.publish()
     assert list(range(1, 42)) == [entry.seq for entry in await feed.read(after=0)]
+
+
+@pytest.mark.parametrize("fields", [{"at": "1", "rooms": "[]"}, {"entry": b"no MessagePack"}, {"entry": b"\x91\x01"}])
+async def test_a_feed_that_cannot_be_read_begins_anew(
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings, fields: dict[Any, Any]
+) -> None:
+    """That of an earlier version, say."""
+    await commit(database, ingest_config, 1, count=3)
+    feed = await feed_of(database, redis, prefix)
+    await redis.xadd(feed.key, fields, id="3-0")
+    with pytest.raises(NotFeed):
+        await feed.read(after=0)
+    await Relay(database, redis, prefix, keep=100).publish()
+    assert [1, 2, 3] == [entry.seq for entry in await feed.read(after=0)]

@@ -8,19 +8,22 @@ decides who was first: a push says how many are unread after all that was marked
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from operator import attrgetter
+from secrets import token_hex
+from typing import Final, NamedTuple
 
-from msgspec.json import decode, encode
+from msgspec.json import decode
 
-from ingest.together import Writes
-from shared.database import Connection
+from ingest.together import Writes, in_json
+from shared import outbox, tables
+from shared.database import Connection, insert_all, upsert_all
 from shared.domain.entry import Emission
 from shared.domain.notice import NEW, RETRACTED, Notice, Notification, notification_view
 from shared.domain.rooms import user_room
 from shared.domain.views import text
-from shared.outbox import moment
+from shared.outbox import Row, moment
 from shared.wire import Cause
 
 
@@ -32,6 +35,15 @@ class _Kept:
     reopens_as: str | None = None
 
 
+class _Parts(NamedTuple):
+    """A payload around the count that it tells: that of ``address``, but for ``less`` that came behind it."""
+
+    before: str
+    address: str | None
+    less: int
+    behind: str
+
+
 class Notifications:
     """Those of one recording transaction: loaded at its start, written at its end."""
 
@@ -40,7 +52,8 @@ class Notifications:
         self._kept: dict[str, _Kept] = {}
         self._written: set[str] = set()
         self._more: dict[str, int] = {}  # unread ones of an address, since this transaction began
-        self._said: list[tuple[str, int, dict[str, object]]] = []
+        self._said: list[tuple[str, int]] = []  # whose count an emission tells, and how many more it was then
+        self._mark = token_hex(8)  # stands in payloads for a count, and nowhere else: nobody can know it
 
     async def load(self, event_ids: Collection[str]) -> None:
         """Take the rows of events that were applied before and may be reverted, or applied again, and hold them."""
@@ -54,7 +67,7 @@ class Notifications:
     def open(self, cause: Cause, notice: Notice, at: int) -> Emission:
         """A notice becomes a row, or its row is there again; returns what its address hears of it.
 
-        ``at`` is when the event reached us, unix µs. How many are unread is put into the emission by ``save``.
+        ``at`` is when the event reached us, unix µs. How many are unread is put into its payload by ``say``.
         """
         id_ = notice.id(cause.id)
         known = self._kept.get(id_)
@@ -87,24 +100,45 @@ class Notifications:
         """Write the rows and count what is unread, together with what else is written."""
         if not self._written:
             return
-        columns: list[list[object]] = [[] for _ in _COLUMNS]
-        for it in (it for id_, it in self._kept.items() if id_ in self._written):
-            for name, values in zip(_COLUMNS, columns, strict=True):
-                value = it.reopens_as if name == "reopens_as" else getattr(it.row, name)
-                values.append(encode(value).decode() if name == "data" else value)
-        writes.add(_KEEP, *columns)
-        writes.add(_COUNT, list(self._more), list(self._more.values()), name="counts")
+        kept = [it for id_, it in self._kept.items() if id_ in self._written]
+        writes.add(_KEEP, in_json(_COLUMNS, [(it.reopens_as, *_values(it.row)) for it in kept]))
+        writes.add(_COUNT, in_json(("address", "unread"), self._more.items()), name="counts")
+
+    def say(self, writes: Writes, said: Sequence[Row]) -> None:
+        """Append these rows to the outbox, together with what else is written. Postgres puts the counts into their
+        payloads: they are known only when ``write`` has counted."""
+        if not self._said:
+            writes.add(outbox.INSERT, *outbox.columns(said))
+            return
+        parts = [self._parts(row.payload) for row in said]
+        payloads = [it.before for it in parts]
+        *others, _, at = outbox.columns(said)
+        whose = [[it.address for it in parts], [it.less for it in parts], [it.behind for it in parts]]
+        writes.add(_SAY, *others, payloads, at, *whose)
 
     @property
     def counted(self) -> str:
-        """What ``write`` returns, for ``count``."""
-        return "SELECT address, unread FROM counts" if self._written else "SELECT WHERE false"
+        """Selects what ``write`` has counted, for ``complete``."""
+        return "SELECT address, unread FROM counts" if self._written else "SELECT NULL, NULL WHERE false"
 
-    def count(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Complete what is said of the rows."""
-        before = {address: unread - self._more[address] for address, unread in counts}
-        for address, more, data in self._said:
-            data["unread"] = text(before[address] + more)
+    def complete(self, said: Sequence[Row], counts: Mapping[str, int]) -> list[Row]:
+        """The same rows, with the counts in their payloads."""
+        rows = []
+        for row in said:
+            it = self._parts(row.payload)
+            if it.address is not None:
+                payload = f"{it.before}{text(counts[it.address] - it.less)}{it.behind}".encode()
+                row = row._replace(payload=payload)  # noqa: PLW2901
+            rows.append(row)
+        return rows
+
+    def _parts(self, payload: bytes) -> _Parts:
+        before, mark, rest = payload.decode().partition(self._mark)
+        if not mark:
+            return _Parts(before, None, 0, "")
+        number, quote, behind = rest.partition('"')
+        address, more = self._said[int(number)]
+        return _Parts(before, address, self._more[address] - more, quote + behind)
 
     def _keep(self, it: _Kept, *, unread: int) -> None:
         self._kept[it.row.id] = it
@@ -112,8 +146,8 @@ class Notifications:
         self._more[it.row.address] = self._more.get(it.row.address, 0) + unread
 
     def _emission(self, name: str, row: Notification, data: dict[str, object]) -> Emission:
-        data["unread"] = None
-        self._said.append((row.address, self._more[row.address], data))
+        data["unread"] = f"{self._mark}{len(self._said)}"
+        self._said.append((row.address, self._more[row.address]))
         return Emission(user_room(row.address), name, row.type, data)
 
 
@@ -121,18 +155,21 @@ _ROW: Final = [field.name for field in fields(Notification)]
 _DATA: Final = _ROW.index("data")
 _COLUMNS: Final = ["reopens_as", *_ROW]
 _TOLD: Final = ("category", "priority", "status", "reopens_as", "title", "message", "data", "action_url", "action_text")
-_ARRAYS: Final = {"data": "json", "created_at": "timestamptz"}
+_values: Final = attrgetter(*_ROW)
 _SELECT: Final = (
     f"SELECT number, {', '.join(_COLUMNS)} FROM notifications"  # noqa: S608 - names of ours, here and below
     " WHERE event_id = ANY($1) ORDER BY id FOR UPDATE"
 )
-_LISTS: Final = ", ".join(f"${i}::{_ARRAYS.get(name, 'text')}[]" for i, name in enumerate(_COLUMNS, 1))
-_KEEP: Final = f"""
-INSERT INTO notifications ({", ".join(_COLUMNS)}) SELECT * FROM unnest({_LISTS})
-ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _TOLD)}
-"""  # noqa: S608
-_COUNT: Final = """
-INSERT INTO notification_counts AS it (address, unread) SELECT * FROM unnest($1::text[], $2::bigint[])
-ON CONFLICT (address) DO UPDATE SET unread = it.unread + excluded.unread
+_KEEP: Final = upsert_all(tables.notifications, _COLUMNS, _TOLD)
+_COUNT: Final = f"""
+{insert_all(tables.notification_counts, ("address", "unread"))}
+ON CONFLICT (address) DO UPDATE SET unread = notification_counts.unread + excluded.unread
 RETURNING address, unread
 """
+_SAY: Final = f"""
+INSERT INTO outbox (seq, n, event_id, op, room, name, payload, created_at)
+SELECT seq, n, event_id, op, room, name, (before || coalesce((unread - less)::text || behind, ''))::json, at
+FROM unnest({outbox.LISTS}, $9::text[], $10::bigint[], $11::text[])
+    AS it (seq, n, event_id, op, room, name, before, at, address, less, behind)
+LEFT JOIN counts USING (address)
+"""  # noqa: S608

@@ -104,6 +104,8 @@ async def _swap(connection: Connection, work: _Rebuild, live: str) -> Rebuilt:
         await mend(connection, differing, live, SCHEMA)
         shown = any(it.table in _PROJECTIONS for it in differing)
         epoch = await outbox.new_epoch(connection) if shown else None
+        if differing and not shown:
+            await outbox.renew(connection)
     locked_s = time.monotonic() - since
     return Rebuilt(work.events, work.misfits, tuple(compared), bool(differing), epoch, locked_s)
 

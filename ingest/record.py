@@ -6,9 +6,11 @@ Invariants, whatever is delivered, in whatever order, however often:
 - every projection equals a fold of the canonical events of its aggregate, in the order of the chain;
 - what an event or a rollback says stands in the outbox exactly when it took effect, numbered without gaps.
 
-Recording transactions run one by one, because each holds ``outbox_head`` from its beginning. Several deliveries may
-share one, which is what makes many small ones cheap. The work in between is in memory: all that a batch can touch is
-loaded at its start and written at its end, except the past of an aggregate that has to be folded anew.
+Recording transactions happen one by one. Each holds ``outbox_head`` from its beginning, or is one statement that does
+nothing where that row has changed since the batch was read, which is how most deliveries go: one statement reads, one
+writes. Several deliveries may share a transaction, which is what makes many small ones cheap. The work in between is in
+memory: all that a batch can touch is loaded at its start and written at its end, except the past of an aggregate that
+has to be folded anew.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+import asyncpg
+from msgspec import Raw
 from msgspec.json import encode
-from sqlalchemy.dialects import postgresql
 
 from ingest import projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
 from ingest.history import EVENT_COLUMNS, EventRow, event_of, place_of, value_of
 from ingest.notifications import Notifications
-from ingest.together import Reads, Writes
+from ingest.together import Reads, Writes, in_json
 from shared import outbox, tables
-from shared.database import Connection, insert_into
+from shared.database import Connection, insert_all, upsert_all
 from shared.domain.catalogue import read_event
 from shared.domain.chain import Contracts, Place, Position
 from shared.domain.derived import derived, derived_notices
@@ -107,22 +110,32 @@ class _Said:
     notices: list[Notice]
 
 
-async def record(connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> tuple[list[Outcome], Head]:
+class Unheld(Exception):
+    """This has to be done while the outbox is held; nothing was written."""
+
+
+async def record(
+    connection: Connection, batch: Sequence[Incoming], contracts: Contracts, *, held: bool = True
+) -> tuple[list[Outcome], Head]:
     """Record deliveries in order, within a transaction of the caller that holds the outbox (``outbox.held``).
 
-    Returns what became of each, and the outbox's end. Recording the same again changes nothing.
+    Returns what became of each, and the outbox's end. Recording the same again changes nothing. Not ``held``: outside
+    of any transaction, in one statement that reads and one that writes, which does nothing where somebody else has
+    recorded in between. Raises ``Unheld`` then, and for what cannot be done so: what was told before is told again or
+    taken back, or something has to be folded anew.
     """
-    work = await _Work.open(connection, batch, contracts)
+    if not held and any(it.delivery.rollback for it in batch):
+        raise Unheld
+    work = await _Work.open(connection, batch, contracts, held=held)
     outcomes = [await work.take(incoming) for incoming in batch]
-    await work.close()
-    return outcomes, await outbox.append(connection, work.end, work.drafts)
+    return outcomes, await work.close()
 
 
 class _Work:
     """One recording transaction: what is at hand, and what it will write."""
 
-    def __init__(self, connection: Connection, contracts: Contracts) -> None:
-        self._connection, self._contracts = connection, contracts
+    def __init__(self, connection: Connection, contracts: Contracts, *, held: bool) -> None:
+        self._connection, self._contracts, self._held = connection, contracts, held
         self._events: dict[str, _Stored] = {}
         self._blocks: dict[str, list[_Stored]] = {}
         self._reverted: set[tuple[str, str, str]] = set()
@@ -135,14 +148,16 @@ class _Work:
         self._aside: dict[str, tuple[int, int]] = {}
         self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
-        self.end = Head("", Offset(0, 0))  # the outbox's, before this
+        self._end = Head("", Offset(0, 0))  # the outbox's, before this
         self._notifications = Notifications(connection)
-        self.drafts: list[Draft] = []
+        self._drafts: list[Draft] = []
 
     @classmethod
-    async def open(cls, connection: Connection, batch: Sequence[Incoming], contracts: Contracts) -> _Work:
+    async def open(
+        cls, connection: Connection, batch: Sequence[Incoming], contracts: Contracts, *, held: bool
+    ) -> _Work:
         """Load what these deliveries can touch."""
-        work = cls(connection, contracts)
+        work = cls(connection, contracts, held=held)
         blocks = [block for it in batch for block in (*it.delivery.rollback, *it.delivery.apply)]
         work._blocks = {block.ref.hash: [] for block in blocks}
         applied = [event for it in batch for block in it.delivery.apply for event in block.events]
@@ -153,6 +168,8 @@ class _Work:
                 work._reverted.add(stored.trace)
             if stored.place.block.hash in work._blocks:
                 work._keep(stored)
+        if work._events:
+            work._need_hold()
         leaving = {block.ref.hash for it in batch for block in it.delivery.rollback}
         again = [it for it in work._events.values() if not it.canonical or it.place.block.hash in leaving]
         await work._notifications.load([it.place.event_id for it in again])
@@ -161,6 +178,10 @@ class _Work:
             asides = await connection.fetch(_ASIDE, list(work._blocks))
             work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
         return work
+
+    def _need_hold(self) -> None:
+        if not self._held:
+            raise Unheld
 
     async def take(self, incoming: Incoming) -> Outcome:
         """Roll back, then apply, whatever their order in the body."""
@@ -346,7 +367,7 @@ class _Work:
             last, told = entries.get(event_id, (seq, ()))
             entries[event_id] = (seq, (*(told if last == seq else ()), Told(room, name, role)))
         heard = {name: told for name, (_, told) in entries.items()}
-        for draft in self.drafts:  # said in this very transaction
+        for draft in self._drafts:  # said in this very transaction
             for event_id in {cause.place.event_id for cause, _ in draft.spoken if cause.op == "apply"} & event_ids:
                 heard[event_id] = tuple(Told(it.room, it.name, it.role) for _, it in draft.spoken if it.name != NEW)
         return heard
@@ -364,6 +385,7 @@ class _Work:
         ends: dict[str, Order] = {}
         if not names:
             return steps, ends
+        self._need_hold()
         aggregates = frozenset(names)
         self._rows.load(await projections.load(self._connection, aggregates, history=True))
         past = await self._select(_OF_AGGREGATES, list(self._blocks), list(aggregates))
@@ -392,7 +414,7 @@ class _Work:
 
     def _say(self, spoken: Iterable[tuple[Cause, Emission]], at: int) -> None:
         if said := tuple(spoken):
-            self.drafts.append(Draft(said, at))
+            self._drafts.append(Draft(said, at))
 
     def _set_aside(self, place: Place, fault: Unreadable, at: int) -> None:
         reason = fault.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
@@ -423,7 +445,7 @@ class _Work:
         reads = Reads()
         stored = reads.add(_EVENT, f"chain_events WHERE {where or 'false'}", *arguments)
         ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
-        tip, head = reads.add("height", "chain_tip"), reads.add("epoch, seq, n", "outbox_head")
+        tip, head = reads.add("height", "chain_tip"), reads.add(f"epoch, seq, n, {outbox.VERSION}", "outbox_head")
         kinds = projections.ask(reads, names, refs) if names or refs else {}
         rows: list[AnyRow] = []
         found: list[_Stored] = []
@@ -435,7 +457,8 @@ class _Work:
             elif number == tip:
                 self._tip = (columns[0], None, None)  # the rest of it is only ever replaced
             elif number == head:
-                self.end = Head(columns[0], Offset(*columns[1:]))
+                epoch, seq, n, version = columns
+                self._end = Head(epoch, Offset(seq, n), version)
             else:
                 rows.append(projections.read(kinds[number], columns))
         self._rows.load(rows)
@@ -465,35 +488,53 @@ class _Work:
 
     # -- write
 
-    async def close(self) -> None:
-        """Write everything but the outbox, and complete what the drafts say of it."""
+    async def close(self) -> Head:
+        """Write everything; returns the outbox's new end."""
+        if any(True for _ in self._rows.gone()):
+            self._need_hold()
+            await projections.delete_gone(self._connection, self._rows)
         fresh = [stored for stored in self._events.values() if stored.fresh]
         flipped = [it for it in self._events.values() if it.changed and not it.fresh]
+        writes = Writes()
         if flipped:
             # a re-applied event keeps reverted_at: it was reverted once, which is what `reapplied` asks
             values = [(it.place.event_id, it.canonical, it.reverted_at) for it in flipped]
-            await self._connection.executemany(
-                "UPDATE chain_events SET canonical = $2, reverted_at = $3 WHERE id = $1", values
-            )
-        if self._quarantine:
-            await self._connection.executemany(_INSERT_QUARANTINE, self._quarantine.values())
-        await projections.delete_gone(self._connection, self._rows)
+            writes.add(_FLIP_EVENTS, in_json(("id", "canonical", "reverted_at"), values))
+        if aside := [
+            it for id_, it in self._quarantine.items() if not (id_ in self._events and self._events[id_].fresh)
+        ]:
+            writes.add(_INSERT_QUARANTINE, in_json(_QUARANTINE_COLUMNS, aside))
         if gone := self._refolded - self._folded.keys():
-            await self._connection.execute("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
-        writes = Writes()
+            writes.add("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
         projections.write(writes, self._rows)
         self._notifications.write(writes)
         if fresh:
-            writes.add(_INSERT_EVENTS, *_lists([_columns(stored) for stored in fresh], len(EVENT_COLUMNS)))
+            writes.add(_INSERT_EVENTS, in_json(EVENT_COLUMNS, map(_columns, fresh)))
             # what another hook told readably, where the first one had told it in a way that we could not read
             writes.add("DELETE FROM quarantine WHERE id = ANY($1)", [it.place.event_id for it in fresh])
             keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
-            writes.add(_INSERT_KEYS, *_lists(keys, 2))
+            writes.add(_INSERT_KEYS, in_json(("aggregate", "event_id"), keys))
         if self._folded:
-            writes.add(_UPSERT_ENDS, *_lists([(name, *position) for name, position in self._folded.items()], 4))
+            ends = [(name, *position) for name, position in self._folded.items()]
+            writes.add(_UPSERT_ENDS, in_json(_FOLDED_COLUMNS, ends))
         if self._tip_moved and self._tip:
             writes.add(_UPSERT_TIP, *self._tip)
-        self._notifications.count(await writes.execute(self._connection, self._notifications.counted))
+        return await self._finish(writes)
+
+    async def _finish(self, writes: Writes) -> Head:
+        """Write this and the outbox in one statement, if nobody has recorded since the outbox's end was read."""
+        said = outbox.numbered(self._end, self._drafts)
+        if said:
+            self._notifications.say(writes, said)
+        if not writes:
+            return self._end
+        offset = said[-1].offset if said else self._end.offset
+        writes.add(outbox.ADVANCE, *offset, self._end.version, name="head", first=True)
+        try:
+            counts = await writes.execute(self._connection, _ONLY_BEHIND_HEAD + self._notifications.counted)
+        except asyncpg.DivisionByZeroError:
+            raise Unheld from None
+        return outbox.behind(self._end, self._notifications.complete(said, dict(counts[1:])))
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
@@ -524,22 +565,20 @@ _OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_h
     SELECT it.block_hash, it.tx_hash FROM event_keys JOIN chain_events it ON it.id = event_id WHERE aggregate = ANY($2)
 )"""
 _ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = ANY($1)"
-_INSERT_QUARANTINE = insert_into(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
-_EVENT_LISTS = ", ".join(
-    f"${number}::{column.type.compile(dialect=postgresql.dialect())}[]"  # type: ignore[no-untyped-call]
-    for number, column in enumerate(tables.chain_events.c, 1)
-)
-_INSERT_EVENTS = f"INSERT INTO chain_events ({', '.join(EVENT_COLUMNS)}) SELECT * FROM unnest({_EVENT_LISTS})"  # noqa: S608 - names of ours
-_INSERT_KEYS = "INSERT INTO event_keys (aggregate, event_id) SELECT * FROM unnest($1::text[], $2::text[])"
+_INSERT_QUARANTINE = insert_all(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
+_INSERT_EVENTS = insert_all(tables.chain_events, EVENT_COLUMNS)
+_FLIP_EVENTS = """
+UPDATE chain_events SET canonical = it.canonical, reverted_at = it.reverted_at
+FROM json_populate_recordset(NULL::chain_events, $1::json) AS it WHERE chain_events.id = it.id
+"""
+# This comes first: where the row is another one by now, there is no ``head`` and the statement fails, before it has
+# taken any row that somebody waits for.
+_ONLY_BEHIND_HEAD = "SELECT NULL AS address, 1 / count(*) AS unread FROM head UNION ALL "
+_INSERT_KEYS = insert_all(tables.event_keys, ("aggregate", "event_id"))
+_UPSERT_ENDS = upsert_all(tables.aggregates, _FOLDED_COLUMNS)
 _UPSERT_TIP = """
 INSERT INTO chain_tip (id, height, hash, time) VALUES (1, $1, $2, $3)
 ON CONFLICT (id) DO UPDATE SET height = excluded.height, hash = excluded.hash, time = excluded.time
-"""
-_UPSERT_ENDS = """
-INSERT INTO aggregates (aggregate, block_height, tx_index, event_index)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
-ON CONFLICT (aggregate) DO UPDATE SET
-    block_height = excluded.block_height, tx_index = excluded.tx_index, event_index = excluded.event_index
 """
 
 
@@ -559,16 +598,11 @@ def _columns(stored: _Stored) -> tuple[object, ...]:
         place.contract,
         stored.kind,
         stored.name,
-        encode(stored.value).decode(),
+        Raw(encode(stored.value)),
         stored.canonical,
         stored.seen_at,
         stored.reverted_at,
     )
-
-
-def _lists(rows: Sequence[tuple[object, ...]], columns: int) -> list[list[object]]:
-    """A list for each column, as ``unnest`` takes them."""
-    return [[row[column] for row in rows] for column in range(columns)]
 
 
 def _once(emissions: Iterable[Emission]) -> Iterator[Emission]:

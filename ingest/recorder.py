@@ -18,7 +18,7 @@ import msgspec
 from ingest import projections
 from ingest.delivery import Delivery
 from ingest.metrics import OUTBOX_HEAD, RECORD_SECONDS
-from ingest.record import Incoming, Outcome, record
+from ingest.record import Incoming, Outcome, Unheld, record
 from shared import outbox
 from shared.database import COMMAND_S, Pool, borrowed, is_outage, schema_is_current
 from shared.domain.chain import Contracts
@@ -163,8 +163,12 @@ class Recorder:
     async def _write(self, batch: list[_Waiting]) -> None:
         within_s = self._try_s + min(waiting.deadline for waiting in batch) - asyncio.get_running_loop().time()
         async with borrowed(self._database, max(within_s, 0.1)) as connection:
-            async with outbox.held(connection):
-                outcomes, head = await record(connection, [waiting.incoming for waiting in batch], self._contracts)
+            told = [waiting.incoming for waiting in batch]
+            try:
+                outcomes, head = await record(connection, told, self._contracts, held=False)
+            except Unheld:
+                async with outbox.held(connection):
+                    outcomes, head = await record(connection, told, self._contracts)
             # nobody has to wait until the connection is given back
             self._committed(batch, outcomes, head)
 

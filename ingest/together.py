@@ -1,13 +1,14 @@
-"""Several statements in one round trip: of a small delivery's time most goes into waiting for Postgres to say the next
+"""Several statements in one round trip: of a small delivery's time much goes into waiting for Postgres to say the next
 thing. Each statement numbers its parameters from $1, as if it were alone."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from msgspec.json import decode
+from msgspec.json import decode, encode
 
 from shared.database import Connection
 
@@ -37,6 +38,12 @@ class Reads:
         return [(number, decode(columns)) for number, columns in rows]
 
 
+def in_json(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as ``insert_all`` takes them. One parameter for a table, and not a list for each of its columns: with lists
+    the driver and the server took a tenth of a small delivery's time for their encoding."""
+    return encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
+
+
 class Writes:
     """Statements that change different rows and see nothing of each other's changes."""
 
@@ -44,9 +51,13 @@ class Writes:
         self._parts: list[str] = []
         self._arguments: list[object] = []
 
-    def add(self, statement: str, *arguments: object, name: str = "") -> None:
-        """One of them; a ``name`` is for what it returns."""
-        self._parts.append(f"{name or f'part{len(self._parts)}'} AS ({_from(statement, len(self._arguments))})")
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def add(self, statement: str, *arguments: object, name: str = "", first: bool = False) -> None:
+        """One of them; a ``name`` is for what it returns. The ``first`` is what operators see of a long statement."""
+        part = f"{name or f'part{len(self._parts)}'} AS ({_from(statement, len(self._arguments))})"
+        self._parts.insert(0 if first else len(self._parts), part)
         self._arguments += arguments
 
     async def execute(self, connection: Connection, select: str = "SELECT 1") -> list[Any]:

@@ -1,7 +1,7 @@
 """Postgres: how it is reached, whether its schema is new enough, and which of its failures pass by themselves.
 
-Statements go through asyncpg as they are: recording one event takes about a dozen, and SQLAlchemy's share of each
-(0.4 ms of Python, measured) was most of what a delivery cost. The tables are SQLAlchemy's (``tables.py``), for the
+Statements go through asyncpg as they are: SQLAlchemy's share of each (0.4 ms of Python, measured) was most of what a
+delivery cost. The tables are SQLAlchemy's (``tables.py``), for the
 migrations and for the names in statements.
 """
 
@@ -109,18 +109,23 @@ def upsert_into(table: Table, names: Iterable[str]) -> str:
     return insert_into(table, listed, f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}")
 
 
-def upsert_all(table: Table, names: Iterable[str]) -> str:
-    """An insert of rows in JSON ($1: a list of objects with these names), each replacing the row with its key."""
+def insert_all(table: Table, names: Iterable[str], more: str = "") -> str:
+    """An insert of rows in JSON ($1: a list of objects with these names), with ``more`` behind it."""
     listed = tuple(names)
     assert all(name in table.c for name in listed)
-    keys = [column.name for column in table.primary_key]
     columns = ", ".join(listed)
-    rest = ", ".join(f"{name} = excluded.{name}" for name in listed if name not in keys)
     return (
         f"INSERT INTO {table.name} ({columns})"  # noqa: S608 - names of ours
-        f" SELECT {columns} FROM json_populate_recordset(NULL::{table.name}, $1::json)"
-        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}"
+        f" SELECT {columns} FROM json_populate_recordset(NULL::{table.name}, $1::json) {more}"
     )
+
+
+def upsert_all(table: Table, names: Iterable[str], replaced: Iterable[str] = ()) -> str:
+    """``insert_all`` where each row replaces the one with its key, or those columns of it that are to be replaced."""
+    listed = tuple(names)
+    keys = [column.name for column in table.primary_key]
+    rest = ", ".join(f"{name} = excluded.{name}" for name in replaced or listed if name not in keys)
+    return insert_all(table, listed, f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {rest}")
 
 
 async def schema_number(connection: Connection) -> int:

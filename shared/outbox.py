@@ -1,17 +1,19 @@
 """The outbox: the append-only log in Postgres that the feed copies and that nodes read when the feed has a hole.
 
-``seq`` comes from the row ``outbox_head``, which every recording transaction locks first. So they run one by one,
-commit order is ``seq`` order, and no reader by cursor can miss a row; a database sequence would not promise that.
+``seq`` comes from the row ``outbox_head``. Every recording transaction holds that row from its beginning, or changes it
+first of all and only where nobody has since it was read (``ADVANCE``). So they happen one by one, commit order is
+``seq`` order, and no reader by cursor can miss a row; a database sequence would not promise that.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import NamedTuple
 
 from shared.database import Connection
 from shared.domain.entry import Cursor, Emission, Entry, Offset, Spoken
@@ -23,13 +25,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the outbox: its epoch, and the last emission.
+    """The end of the outbox: its epoch, and the last emission; ``version`` is another whenever somebody recorded.
 
     After an append also the ``entries`` that it appended, as ``read`` would return them.
     """
 
     epoch: str
     offset: Offset
+    version: str = field(default="", compare=False)
     entries: tuple[Entry, ...] = field(default=(), compare=False)
 
     @property
@@ -59,27 +62,61 @@ async def head(connection: Connection, *, lock: bool = False) -> Head:
     """The outbox's end; with ``lock`` every other recording transaction waits until this one ends."""
     row = await connection.fetchrow(_LOCKED_HEAD if lock else _HEAD)
     assert row is not None
-    return Head(row["epoch"], Offset(row["seq"], row["n"]))
+    return Head(row["epoch"], Offset(row["seq"], row["n"]), row["version"])
+
+
+class Row(NamedTuple):
+    """An emission with its number and its encoded payload; ``at`` in unix µs."""
+
+    offset: Offset
+    event_id: str
+    op: str
+    room: str
+    name: str
+    payload: bytes
+    at: int
+
+
+def numbered(end: Head, drafts: Iterable[Draft]) -> list[Row]:
+    """What these entries say, with the numbers behind ``end``."""
+    return [
+        Row(offset, cause.id, cause.op, it.room, it.name, payload(it, cause, offset), draft.at)
+        for seq, draft in enumerate(drafts, end.offset.seq + 1)
+        for offset, (cause, it) in ((Offset(seq, n), spoken) for n, spoken in enumerate(draft.spoken))
+    ]
+
+
+def columns(rows: Sequence[Row]) -> list[list[object]]:
+    """The parameters of ``INSERT``."""
+    return [
+        [it.offset.seq for it in rows],
+        [it.offset.n for it in rows],
+        [it.event_id for it in rows],
+        [it.op for it in rows],
+        [it.room for it in rows],
+        [it.name for it in rows],
+        [it.payload.decode() for it in rows],
+        [moment(it.at) for it in rows],
+    ]
+
+
+def behind(end: Head, rows: Sequence[Row]) -> Head:
+    """The outbox's end when these rows have been appended behind ``end``."""
+    if not rows:
+        return end
+    entries = [
+        Entry(seq, parts[0].at, tuple([Spoken(it.room, words(it.name, it.payload)) for it in parts]))
+        for seq, parts in ((seq, list(found)) for seq, found in groupby(rows, key=lambda it: it.offset.seq))
+    ]
+    return Head(end.epoch, rows[-1].offset, entries=tuple(entries))
 
 
 async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> Head:
     """Append entries behind ``end``, which the caller has locked; returns the new end."""
-    rows: list[tuple[object, ...]] = []
-    entries: list[Entry] = []
-    offset = end.offset
-    for draft in drafts:
-        seq = offset.seq + 1
-        spoken: list[Spoken] = []
-        for n, (cause, emission) in enumerate(draft.spoken):
-            offset = Offset(seq, n)
-            encoded = payload(emission, cause, offset)
-            room, name = emission.room, emission.name
-            rows.append((seq, n, cause.id, cause.op, room, name, encoded.decode(), moment(draft.at)))
-            spoken.append(Spoken(room, words(name, encoded)))
-        entries.append(Entry(seq, draft.at, tuple(spoken)))
+    rows = numbered(end, drafts)
     if rows:
-        await connection.execute(_APPEND, offset.seq, offset.n, *zip(*rows, strict=True))
-    return Head(end.epoch, offset, tuple(entries))
+        await connection.execute(_APPEND, *columns(rows), *rows[-1].offset)
+    return behind(end, rows)
 
 
 @asynccontextmanager
@@ -95,17 +132,23 @@ async def held(connection: Connection) -> AsyncIterator[None]:
     await connection.execute("COMMIT")
 
 
-_HEAD = "SELECT epoch, seq, n FROM outbox_head"
-_LOCKED_HEAD = "SELECT epoch, seq, n FROM outbox_head FOR UPDATE"
-_APPEND = """
-WITH said AS (
-    INSERT INTO outbox (seq, n, event_id, op, room, name, payload, created_at)
-    SELECT * FROM unnest(
-        $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[], $10::timestamptz[]
-    )
-)
-UPDATE outbox_head SET seq = $1, n = $2
-"""
+async def renew(connection: Connection) -> None:
+    """Say, within a transaction that holds the outbox, that what is recorded has changed though nothing is said of it.
+    Whoever has read it before looks again."""
+    await connection.execute("UPDATE outbox_head SET seq = seq")
+
+
+VERSION = "xmin::text"  # the transaction that wrote the row; locking it writes nothing
+_HEAD = f"SELECT epoch, seq, n, {VERSION} AS version FROM outbox_head"  # noqa: S608 - names of ours, here and below
+_LOCKED_HEAD = f"{_HEAD} FOR UPDATE"
+LISTS = "$1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[]"
+INSERT = f"""
+INSERT INTO outbox (seq, n, event_id, op, room, name, payload, created_at)
+SELECT seq, n, event_id, op, room, name, payload::json, at
+FROM unnest({LISTS}) AS it (seq, n, event_id, op, room, name, payload, at)
+"""  # noqa: S608
+ADVANCE = f"UPDATE outbox_head SET seq = $1, n = $2 WHERE {VERSION} = $3 RETURNING seq"  # noqa: S608
+_APPEND = f"WITH said AS ({INSERT}) UPDATE outbox_head SET seq = $9, n = $10"  # noqa: S608
 
 
 async def read(connection: Connection, *, after: int, limit: int = 500) -> list[Entry]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 from sqlalchemy import JSON, Table
 
+from ingest.record import Incoming, Outcome, Unheld, record
 from shared.database import Connection, Pool
+from shared.outbox import Head, held
 from shared.tables import metadata, outbox
+from tests.builders import CONTRACTS
 
 
 async def contents(database: Pool) -> dict[str, list[str]]:
@@ -45,3 +49,12 @@ async def spoken(where: Pool | Connection) -> list[tuple[int, int, str, str, dic
 
 def _all(table: Table) -> str:
     return f"SELECT * FROM {table.name} ORDER BY {', '.join(column.name for column in table.primary_key)}"
+
+
+async def recorded(connection: Connection, batch: list[Incoming], *, alone: bool = True) -> tuple[list[Outcome], Head]:
+    """Record as a process does: at once where that is possible. ``alone``: in a transaction that the caller undoes."""
+    try:
+        return await record(connection, batch, CONTRACTS, held=False)
+    except Unheld:
+        async with nullcontext() if alone else held(connection):
+            return await record(connection, batch, CONTRACTS)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.json import decode
 
 from ingest import projections
-from ingest.record import Incoming, record
+from ingest.record import Incoming
 from shared.database import Connection, Pool
 from shared.domain.catalogue import read_event
 from shared.domain.chain import BlockRef, Place
@@ -30,6 +30,7 @@ from shared.domain.views import listing_view, proposal_view, stream_view, treasu
 from shared.domain.workset import Happened, Rows
 from tests.builders import ALICE, CAROL, CONTRACTS, DAVE, a_delivery, block, stream_cancelled, tx
 from tests.ingest.chain_law import Listener, Telling, Told, created, market, moved, tellings, treasury
+from tests.stored import recorded
 
 # the same chains in every run of all tests; `make test-law` looks at others each time
 SEARCHES: Final = "CHAIN_LAW_EXAMPLES" in os.environ
@@ -68,7 +69,7 @@ async def hold(connection: Connection, steps: list[Telling]) -> None:
         batch.append(Incoming(delivery, NOW + number))
         if step.shares and step is not steps[-1]:
             continue
-        await record(connection, batch, CONTRACTS)
+        await recorded(connection, batch)
         batch = []
         events = await connection.fetch(_EVENTS)
         assert told.canonical == {it["id"] for it in events if it["canonical"]}

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from deploy.local.chainhook import Block, Tx
 from ingest.janitor import delete_expired
-from ingest.record import Incoming, Outcome, record
+from ingest.record import Incoming, Outcome, Unheld, record
 from ingest.recorder import OtherDeployment, Recorder
+from ingest.together import Writes
 from shared import outbox, tables
 from shared.database import Connection, Pool
 from shared.domain.catalogue import read_event
@@ -47,7 +48,7 @@ from tests.builders import (
     tx,
     without,
 )
-from tests.stored import contents, emissions, rows, spoken
+from tests.stored import contents, emissions, recorded, rows, spoken
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 NOW = 1_770_000_000_000_000  # unix µs
@@ -60,8 +61,8 @@ async def tell(database: Pool, *deliveries: ADelivery, form: str = "v1", togethe
     incoming = [Incoming(delivery.read(form), NOW + i) for i, delivery in enumerate(deliveries)]
     outcomes: list[Outcome] = []
     for batch in [incoming] if together else [[it] for it in incoming]:
-        async with database.acquire() as connection, outbox.held(connection):
-            outcomes += (await record(connection, batch, CONTRACTS))[0]
+        async with database.acquire() as connection:
+            outcomes += (await recorded(connection, batch, alone=False))[0]
     return outcomes
 
 
@@ -436,6 +437,74 @@ async def test_many_writers_at_once_number_without_gaps_and_count_each_event_onc
     assert 20 == len(await rows(database, tables.chain_events))
 
 
+async def test_who_is_overtaken_between_reading_and_writing_has_changed_nothing(
+    database: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(database, a_delivery().applies(CREATED))
+    write, contested = Writes.execute, [Incoming(a_delivery().applies(DRAWN).read(), NOW)]
+
+    async def overtaken(self: Writes, connection: Connection, select: str) -> list[Any]:
+        monkeypatch.undo()
+        # what says nothing counts, too
+        await tell(database, a_delivery().applies(block(11)))
+        before.update(await contents(database))
+        return await write(self, connection, select)
+
+    before: dict[str, list[str]] = {}
+    monkeypatch.setattr(Writes, "execute", overtaken)
+    async with database.acquire() as connection:
+        with pytest.raises(Unheld):
+            await record(connection, contested, CONTRACTS, held=False)
+        assert before == await contents(database)
+        await record(connection, contested, CONTRACTS, held=False)
+    assert 2 == len(await rows(database, tables.chain_events))
+    await assert_gapless(database)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+async def test_who_waits_for_another_to_record_keeps_nobody_waiting(database: Pool, changes: bool) -> None:
+    """Else two could wait for each other. It goes on where the other has changed nothing."""
+    await tell(database, a_delivery().applies(CREATED))
+    async with database.acquire() as connection, database.acquire() as other:
+        holding = other.transaction()
+        await holding.start()
+        await outbox.head(other, lock=True)
+        told = [Incoming(a_delivery().applies(DRAWN).read(), NOW)]
+        waiting = asyncio.create_task(record(connection, told, CONTRACTS, held=False))
+        while not await database.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+        for table in ("streams", "aggregates", "notifications", "notification_counts", "chain_tip"):
+            assert await other.fetch(f"SELECT * FROM {table} FOR UPDATE NOWAIT")
+        if changes:
+            await outbox.renew(other)
+        await holding.commit()
+        if changes:
+            with pytest.raises(Unheld):
+                await waiting
+        else:
+            await waiting
+    assert (1 if changes else 2) == len(await rows(database, tables.chain_events))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        a_delivery().applies(DRAWN),  # again
+        a_delivery().rolls_back(DRAWN),
+        a_delivery().applies(block(7, tx(stream_sender_updated()), fork="z")),  # behind what is folded
+    ],
+)
+async def test_what_looks_at_the_past_is_recorded_while_the_outbox_is_held(database: Pool, told: ADelivery) -> None:
+    await tell(database, a_delivery().applies(CREATED, DRAWN))
+    before = await contents(database)
+    async with database.acquire() as connection:
+        with pytest.raises(Unheld):
+            await record(connection, [Incoming(told.read(), NOW)], CONTRACTS, held=False)
+    assert before == await contents(database)
+
+
 @pytest.mark.parametrize(
     "statement",
     ["UPDATE outbox SET room = 'x'", "DELETE FROM outbox", "TRUNCATE outbox", "DELETE FROM outbox WHERE n = 1"],
@@ -679,7 +748,7 @@ async def test_whatever_is_delivered_in_whatever_order_state_is_a_fold_of_what_i
                 model.take(step.delivery)
                 batch.append(Incoming(step.delivery.read(step.form, seed=seed), NOW + number))
                 if not step.shares or step is steps[-1]:
-                    await record(connection, batch, CONTRACTS)
+                    await recorded(connection, batch)
                     batch = []
                     await _assert_true(connection, model)
         finally:

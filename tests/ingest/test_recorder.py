@@ -21,11 +21,11 @@ async def test_a_queue_that_has_once_grown_old_is_worked_off_though_more_keeps_c
     delivery of the queue has left, faster than what a delivery may wait."""
     record, away = module.record, asyncio.Event()
 
-    async def slow(*arguments: Any) -> Any:
+    async def slow(*arguments: Any, **others: Any) -> Any:
         if not away.is_set():
             raise OSError("away")
         await asyncio.sleep(0.4)
-        return await record(*arguments)
+        return await record(*arguments, **others)
 
     monkeypatch.setattr(module, "record", slow)
     recorder = Recorder(database, CONTRACTS, "testnet", 2.0, lambda head: None)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
-from fanout.tail import Tail
+import pytest
+
+from fanout.tail import LINGER_S, Tail
 from ingest.relay import Relay
+from shared import outbox
 from shared.database import Pool
-from shared.feed import FeedEntry, RedisClient
+from shared.feed import Feed, FeedEntry, RedisClient
 from shared.outbox import Head, new_epoch
 from shared.settings import IngestSettings
 from tests.ingest.test_relay import commit, feed_of
@@ -92,3 +96,32 @@ async def test_while_the_feed_cannot_be_read_the_entries_come_from_postgres(
         await commit(database, ingest_config, 1001)
         await Relay(database, redis, prefix, keep=100).publish()
         assert [4] == await hear(following, 1)
+
+
+async def test_entries_that_come_faster_than_a_millisecond_apart_share_a_read(
+    database: Pool, redis: RedisClient, prefix: str, ingest_config: IngestSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, a node asks Redis a thousand times a second at most; every node reads all of them."""
+    read, brought = Feed.read, 0
+
+    async def counted(self: Feed, **how: Any) -> list[FeedEntry]:
+        nonlocal brought
+        entries = await read(self, **how)
+        brought += bool(entries)
+        return entries
+
+    await commit(database, ingest_config, 1, count=300)
+    async with database.acquire() as connection:
+        entries = await outbox.read(connection, after=0)
+        await connection.execute("UPDATE outbox_head SET seq = 0, n = 0")  # so that this node hears them all
+    feed = await feed_of(database, redis, prefix)
+    async with aclosing(Tail(database, redis, prefix, look_s=60).follow()) as following:
+        await anext(following)
+        monkeypatch.setattr(Feed, "read", counted)
+        hearing = asyncio.create_task(hear(following, 300))
+        began = asyncio.get_running_loop().time()
+        for entry in entries:
+            assert await feed.append([entry], behind=entry.seq - 1 or None, keep=1000)
+        assert list(range(1, 301)) == await hearing
+        took_s = asyncio.get_running_loop().time() - began
+    assert brought <= took_s / LINGER_S + 2

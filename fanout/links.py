@@ -139,7 +139,7 @@ class WebSocketLink(Link, asyncio.Protocol):
             return
         if self._deflate:
             pending[:] = [deflated(it) for it in pending]
-        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        data = pending[0] if len(pending) == 1 else self.engine.outgoing.joined(pending)
         pending.clear()
         transport, written = self._transport, 0
         if not transport.get_write_buffer_size():
@@ -147,7 +147,7 @@ class WebSocketLink(Link, asyncio.Protocol):
             with suppress(OSError):  # the buffer is full, or the transport will find out what is wrong
                 written = os.write(self._fd, data)
         if written < len(data):
-            transport.write(data[written:])
+            transport.write(memoryview(data)[written:])
         if self.waiter is not None and not self.paused:
             self._wake()
 
@@ -303,9 +303,11 @@ class WebSocketLink(Link, asyncio.Protocol):
 class Outgoing:
     """The links that something waits for, and the pass that writes it."""
 
-    __slots__ = ("_idle", "_loop", "_scheduled", "due")
+    __slots__ = ("_idle", "_joined", "_loop", "_parts", "_scheduled", "due")
 
     def __init__(self) -> None:
+        self._parts: list[bytes] = []  # what was joined last
+        self._joined = b""
         self.due: list[Link] = []  # each is marked so; whoever appends to it calls ``schedule``
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
@@ -325,6 +327,13 @@ class Outgoing:
             self._idle.clear()
             self._loop.call_soon(self._run)
 
+    def joined(self, frames: list[bytes]) -> bytes:
+        """All of them in one piece, which is the same for one link after the other that gets the same: the members of a
+        room are written from one buffer."""
+        if frames != self._parts:
+            self._parts, self._joined = frames[:], b"".join(frames)
+        return self._joined
+
     def _run(self) -> None:
         turn = self.due[:SLICE]
         del self.due[:SLICE]
@@ -334,6 +343,7 @@ class Outgoing:
             self._loop.call_soon(self._run)
         else:
             self._scheduled = False
+            self._parts, self._joined = [], b""
             self._idle.set()
 
     async def idle(self) -> None:

@@ -154,6 +154,18 @@ async def test_what_a_slow_peer_does_not_take_at_once_follows_whole_and_in_order
         transport.abort()
 
 
+async def test_what_many_get_is_joined_once_and_what_others_get_is_theirs(engine: Engine) -> None:
+    same, other = [frame(b"4%d" % i) for i in range(3)], [frame(b"4x"), frame(b"4y")]
+    joined = engine.outgoing.joined
+    first = joined(same)
+    assert b"".join(same) == first
+    assert first is joined(list(same)), "one buffer for a room"
+    assert b"".join(other) == joined(other)
+    same.append(frame(b"43"))
+    assert b"".join(same) == joined(same)
+    assert b"".join(same[:2]) == joined(same[:2])
+
+
 async def test_above_the_low_mark_nothing_more_is_written_and_above_the_high_mark_it_falls_behind(
     engine: Engine,
 ) -> None:

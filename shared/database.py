@@ -39,6 +39,8 @@ def server_settings(name: str) -> dict[str, str]:
         "application_name": f"bitpay-{name}",
         # a process that hangs or is cut off must not keep the outbox locked for the others
         "idle_in_transaction_session_timeout": "15000",
+        # who has gone while it waited for another must not record, behind its own back, when that one is done
+        "client_connection_check_interval": "1000",
         "jit": "off",  # statements here are short; compiling one would cost more than running it
     }
 

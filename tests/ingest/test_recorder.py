@@ -9,6 +9,7 @@ import pytest
 
 from ingest import recorder as module
 from ingest.recorder import Recorder
+from shared import outbox
 from shared.database import Pool
 from shared.errors import Unavailable
 from tests.builders import CONTRACTS, a_delivery, block, stream_created
@@ -45,3 +46,19 @@ async def test_a_queue_that_has_once_grown_old_is_worked_off_though_more_keeps_c
     refused = [isinstance(it, Unavailable) for it in found]
     assert all(refused[:10]), "these waited longer than they may"
     assert not any(refused[80:]), "these came when the store had long been back"
+
+
+async def test_what_was_refused_while_another_held_the_outbox_is_not_stored_later(database: Pool) -> None:
+    recorder = Recorder(database, CONTRACTS, "testnet", 0.4, lambda head: None)
+    work = asyncio.create_task(recorder.run())
+    async with database.acquire() as other:
+        holding = other.transaction()
+        await holding.start()
+        await outbox.head(other, lock=True)
+        with pytest.raises(Unavailable):
+            await recorder.submit(a_delivery().applies(block(7, stream_created(1))).read())
+        work.cancel()
+        await asyncio.sleep(3)  # Postgres looks every second whether those are there who wait
+        await holding.rollback()
+    await asyncio.sleep(0.5)
+    assert 0 == await database.fetchval("SELECT count(*) FROM chain_events")

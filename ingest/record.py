@@ -17,21 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import chain
-from typing import Any
 
 import asyncpg
-from msgspec import Raw
-from msgspec.json import encode
 
-from ingest import projections
+from ingest import history, projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
-from ingest.history import EVENT_COLUMNS, EventRow, event_of, place_of, value_of
+from ingest.history import Stored
 from ingest.notifications import Notifications
 from ingest.together import Reads, Writes, in_json
 from shared import outbox, tables
-from shared.database import Connection, insert_all, upsert_all
+from shared.database import Connection, upsert_all
 from shared.domain.catalogue import read_event
 from shared.domain.chain import Contracts, Place, Position
 from shared.domain.derived import derived, derived_notices
@@ -63,41 +59,6 @@ class Outcome:
     reverted: int = 0
     quarantined: int = 0
     results: list[tuple[str, str]] = field(default_factory=list)  # (event name, result), for the metric
-
-
-@dataclass(slots=True)
-class _Stored:
-    """An event as the database has it, or will have it when this transaction ends."""
-
-    place: Place
-    kind: str
-    name: str
-    value: dict[str, Any]
-    event: Event | None
-    canonical: bool
-    fresh: bool  # not in the database yet
-    seen_at: datetime
-    reverted_at: datetime | None = None
-    changed: bool = False
-
-    @property
-    def aggregates(self) -> frozenset[str]:
-        return self.event.aggregates if self.event else frozenset()
-
-    @property
-    def happened(self) -> Happened | None:
-        """The event in its place, if the catalogue knows it."""
-        return Happened(self.place, self.event) if self.event else None
-
-    @property
-    def trace(self) -> tuple[str, str, str]:
-        """What it is in whichever block: its transaction, contract and name."""
-        return self.place.tx_hash, self.place.source, self.name
-
-    @property
-    def order(self) -> Order:
-        """Its place among all events."""
-        return in_order(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +97,8 @@ class _Work:
 
     def __init__(self, connection: Connection, contracts: Contracts, *, held: bool) -> None:
         self._connection, self._contracts, self._held = connection, contracts, held
-        self._events: dict[str, _Stored] = {}
-        self._blocks: dict[str, list[_Stored]] = {}
+        self._events: dict[str, Stored] = {}
+        self._blocks: dict[str, list[Stored]] = {}
         self._reverted: set[tuple[str, str, str]] = set()
         self._rows = Rows(genesis(contracts))
         self._folded: dict[str, Position] = {}
@@ -175,7 +136,7 @@ class _Work:
         await work._notifications.load([it.place.event_id for it in again])
         await work._look_at([it.event for it in work._events.values() if it.event])
         if work._events:  # told before: perhaps in part unreadable, and then its places were given then
-            asides = await connection.fetch(_ASIDE, list(work._blocks))
+            asides = await connection.fetch(history.ASIDE, list(work._blocks))
             work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
         return work
 
@@ -208,7 +169,7 @@ class _Work:
                 outcome.known += 1
                 outcome.results.append((_label(known), "known"))
         due = sorted((it for it in self._blocks[block.ref.hash] if not it.canonical), key=lambda it: it.order)
-        transactions: dict[str, list[_Stored]] = {}
+        transactions: dict[str, list[Stored]] = {}
         for it in due:
             transactions.setdefault(it.place.tx_hash, []).append(it)
         for events in transactions.values():
@@ -230,7 +191,7 @@ class _Work:
             observed.place.event_id, (observed.place.tx_index, observed.place.event_index)
         )
         self._keep(
-            _Stored(
+            Stored(
                 place=replace(observed.place, tx_index=tx_index, event_index=event_index),
                 kind=observed.kind,
                 name=observed.name,
@@ -243,7 +204,7 @@ class _Work:
         )
         return None
 
-    async def _apply_transaction(self, due: Sequence[_Stored], at: int) -> None:
+    async def _apply_transaction(self, due: Sequence[Stored], at: int) -> None:
         """Fold one transaction's events as a unit, and say what they did."""
         for stored in due:
             stored.canonical, stored.changed = True, True
@@ -286,7 +247,7 @@ class _Work:
 
     def _say_transaction(
         self,
-        known: Sequence[_Stored],
+        known: Sequence[Stored],
         transaction: Sequence[Happened],
         unit: Unit,
         steps: Mapping[str, int],
@@ -325,7 +286,7 @@ class _Work:
 
     async def _roll_back(self, incoming: Incoming, outcome: Outcome) -> None:
         """Take blocks off the chain with all their events, listed or not; blocks that we do not know change nothing."""
-        gone: list[_Stored] = []
+        gone: list[Stored] = []
         for block in incoming.delivery.rollback:
             on_chain = [it for it in self._blocks[block.ref.hash] if it.canonical]
             gone += sorted(on_chain, key=lambda it: it.order, reverse=True)
@@ -408,7 +369,7 @@ class _Work:
 
     # -- what is at hand
 
-    def _keep(self, stored: _Stored) -> None:
+    def _keep(self, stored: Stored) -> None:
         self._events[stored.place.event_id] = stored
         self._blocks[stored.place.block.hash].append(stored)
 
@@ -435,7 +396,7 @@ class _Work:
             moment(at),
         )
 
-    async def _look_at(self, events: Iterable[Event], where: str = "", *arguments: object) -> list[_Stored]:
+    async def _look_at(self, events: Iterable[Event], where: str = "", *arguments: object) -> list[Stored]:
         """Load what these events touch, as far as it is not at hand, and in the same round trip the stored events that
         a condition names, which are returned."""
         names = {name for event in events for name in event.aggregates} - self._touched
@@ -443,15 +404,15 @@ class _Work:
         if not (names or refs or where):
             return []
         reads = Reads()
-        stored = reads.add(_EVENT, f"chain_events WHERE {where or 'false'}", *arguments)
+        stored = reads.add(history.EVENT, f"chain_events WHERE {where or 'false'}", *arguments)
         ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
         tip, head = reads.add("height", "chain_tip"), reads.add(f"epoch, seq, n, {outbox.VERSION}", "outbox_head")
         kinds = projections.ask(reads, names, refs) if names or refs else {}
         rows: list[AnyRow] = []
-        found: list[_Stored] = []
+        found: list[Stored] = []
         for number, columns in await reads.fetch(self._connection):
             if number == stored:
-                found.append(self._stored(columns))
+                found.append(Stored.of(columns, self._contracts))
             elif number == ends:
                 self._folded[columns[0]] = Position(*columns[1:])
             elif number == tip:
@@ -466,25 +427,10 @@ class _Work:
         self._looked_up |= refs
         return found
 
-    async def _select(self, where: str, *arguments: object) -> list[_Stored]:
+    async def _select(self, where: str, *arguments: object) -> list[Stored]:
         reads = Reads()
-        reads.add(_EVENT, f"chain_events WHERE {where}", *arguments)
-        return [self._stored(columns) for _, columns in await reads.fetch(self._connection)]
-
-    def _stored(self, columns: Sequence[Any]) -> _Stored:
-        row = dict(zip(EVENT_COLUMNS, columns, strict=True))
-        value = value_of(row)
-        return _Stored(
-            place=place_of(row),
-            kind=row["kind"],
-            name=row["name"],
-            value=value,
-            event=_kept(row, value, self._contracts),
-            canonical=row["canonical"],
-            fresh=False,
-            seen_at=moment(row["seen_at"]),
-            reverted_at=None if row["reverted_at"] is None else moment(row["reverted_at"]),
-        )
+        reads.add(history.EVENT, f"chain_events WHERE {where}", *arguments)
+        return [Stored.of(columns, self._contracts) for _, columns in await reads.fetch(self._connection)]
 
     # -- write
 
@@ -493,27 +439,15 @@ class _Work:
         if any(True for _ in self._rows.gone()):
             self._need_hold()
             await projections.delete_gone(self._connection, self._rows)
-        fresh = [stored for stored in self._events.values() if stored.fresh]
-        flipped = [it for it in self._events.values() if it.changed and not it.fresh]
         writes = Writes()
-        if flipped:
-            # a re-applied event keeps reverted_at: it was reverted once, which is what `reapplied` asks
-            values = [(it.place.event_id, it.canonical, it.reverted_at) for it in flipped]
-            writes.add(_FLIP_EVENTS, in_json(("id", "canonical", "reverted_at"), values))
-        if aside := [
-            it for id_, it in self._quarantine.items() if not (id_ in self._events and self._events[id_].fresh)
-        ]:
-            writes.add(_INSERT_QUARANTINE, in_json(_QUARANTINE_COLUMNS, aside))
+        history.write(writes, self._events.values())
+        aside = [it for id_, it in self._quarantine.items() if not (id_ in self._events and self._events[id_].fresh)]
+        if aside:
+            writes.add(history.INSERT_QUARANTINE, in_json(history.QUARANTINE_COLUMNS, aside))
         if gone := self._refolded - self._folded.keys():
             writes.add("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
         projections.write(writes, self._rows)
         self._notifications.write(writes)
-        if fresh:
-            writes.add(_INSERT_EVENTS, in_json(EVENT_COLUMNS, map(_columns, fresh)))
-            # what another hook told readably, where the first one had told it in a way that we could not read
-            writes.add("DELETE FROM quarantine WHERE id = ANY($1)", [it.place.event_id for it in fresh])
-            keys = [(name, it.place.event_id) for it in fresh for name in sorted(it.aggregates)]
-            writes.add(_INSERT_KEYS, in_json(("aggregate", "event_id"), keys))
         if self._folded:
             ends = [(name, *position) for name, position in self._folded.items()]
             writes.add(_UPSERT_ENDS, in_json(_FOLDED_COLUMNS, ends))
@@ -538,23 +472,6 @@ class _Work:
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
-_QUARANTINE_COLUMNS = (
-    "id",
-    "block_hash",
-    "block_height",
-    "tx_hash",
-    "source",
-    "rank",
-    "tx_index",
-    "event_index",
-    "reason",
-    "raw",
-    "seen_at",
-)
-_IN_JSON = {"value": "value::text"} | {
-    it: f"(extract(epoch FROM {it}) * 1000000)::bigint" for it in ("seen_at", "reverted_at")
-}
-_EVENT = ", ".join(_IN_JSON.get(name, name) for name in EVENT_COLUMNS)
 _TOLD_BEFORE = "block_hash = ANY($1) OR (tx_hash = ANY($2) AND reverted_at IS NOT NULL)"
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
@@ -564,45 +481,14 @@ _HEARD = (
 _OF_AGGREGATES = """canonical AND NOT block_hash = ANY($1) AND (block_hash, tx_hash) IN (
     SELECT it.block_hash, it.tx_hash FROM event_keys JOIN chain_events it ON it.id = event_id WHERE aggregate = ANY($2)
 )"""
-_ASIDE = "SELECT id, tx_index, event_index FROM quarantine WHERE block_hash = ANY($1)"
-_INSERT_QUARANTINE = insert_all(tables.quarantine, _QUARANTINE_COLUMNS, "ON CONFLICT DO NOTHING")
-_INSERT_EVENTS = insert_all(tables.chain_events, EVENT_COLUMNS)
-_FLIP_EVENTS = """
-UPDATE chain_events SET canonical = it.canonical, reverted_at = it.reverted_at
-FROM json_populate_recordset(NULL::chain_events, $1::json) AS it WHERE chain_events.id = it.id
-"""
-# This comes first: where the row is another one by now, there is no ``head`` and the statement fails, before it has
-# taken any row that somebody waits for.
-_ONLY_BEHIND_HEAD = "SELECT NULL AS address, 1 / count(*) AS unread FROM head UNION ALL "
-_INSERT_KEYS = insert_all(tables.event_keys, ("aggregate", "event_id"))
 _UPSERT_ENDS = upsert_all(tables.aggregates, _FOLDED_COLUMNS)
 _UPSERT_TIP = """
 INSERT INTO chain_tip (id, height, hash, time) VALUES (1, $1, $2, $3)
 ON CONFLICT (id) DO UPDATE SET height = excluded.height, hash = excluded.hash, time = excluded.time
 """
-
-
-def _columns(stored: _Stored) -> tuple[object, ...]:
-    place, block = stored.place, stored.place.block
-    return (
-        place.event_id,
-        block.hash,
-        block.height,
-        block.time,
-        place.tx_hash,
-        place.tx_index,
-        place.tx_sender,
-        place.source,
-        place.rank,
-        place.event_index,
-        place.contract,
-        stored.kind,
-        stored.name,
-        Raw(encode(stored.value)),
-        stored.canonical,
-        stored.seen_at,
-        stored.reverted_at,
-    )
+# This comes first: where the row is another one by now, there is no ``head`` and the statement fails, before it has
+# taken any row that somebody waits for.
+_ONLY_BEHIND_HEAD = "SELECT NULL AS address, 1 / count(*) AS unread FROM head UNION ALL "
 
 
 def _once(emissions: Iterable[Emission]) -> Iterator[Emission]:
@@ -625,13 +511,5 @@ def _event(observed: Readable | Unreadable, contracts: Contracts) -> Event | Non
         return None
 
 
-def _kept(row: EventRow, value: Any, contracts: Contracts) -> Event | None:
-    """What the catalogue reads more strictly since it was stored counts as not known, as a rebuild has it too."""
-    try:
-        return event_of(row, value, contracts)
-    except Misfit:
-        return None
-
-
-def _label(stored: _Stored) -> str:
+def _label(stored: Stored) -> str:
     return stored.name if stored.event else "other"

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fanout import frames
@@ -111,14 +109,13 @@ class Link:
 class WebSocketLink(Link, asyncio.Protocol):
     """A browser on a WebSocket."""
 
-    __slots__ = ("_deflate", "_fd", "_inbox", "_reader", "_task", "_transport", "heard", "pinged_at")
+    __slots__ = ("_deflate", "_inbox", "_reader", "_task", "_transport", "heard", "pinged_at")
 
     def __init__(
         self, engine: Engine, sid: str, address: str, transport: asyncio.Transport, *, deflate: bool = False
     ) -> None:
         super().__init__(engine, sid, address)
         self._transport, self._deflate = transport, deflate
-        self._fd: int = transport.get_extra_info("socket").fileno()
         self._reader: Reader | None = None  # while something is half read
         self._inbox: deque[str | bytes] | None = None
         self._task: asyncio.Task[None] | None = None  # handles messages, one after the other, while there are some
@@ -141,13 +138,7 @@ class WebSocketLink(Link, asyncio.Protocol):
             pending[:] = [deflated(it) for it in pending]
         data = pending[0] if len(pending) == 1 else self.engine.outgoing.joined(pending)
         pending.clear()
-        transport, written = self._transport, 0
-        if not transport.get_write_buffer_size():
-            # what uvloop would do at the end of this turn (UVStream._try_write), without its way there
-            with suppress(OSError):  # the buffer is full, or the transport will find out what is wrong
-                written = os.write(self._fd, data)
-        if written < len(data):
-            transport.write(memoryview(data)[written:])
+        self._transport.write(data)
         if self.waiter is not None and not self.paused:
             self._wake()
 

@@ -30,13 +30,6 @@ class Transport(asyncio.Transport):
         self.link: WebSocketLink | None = None
         self.high = self.low = 0
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self if name == "socket" else default
-
-    def fileno(self) -> int:
-        """None that can be written to, so all of it comes through ``write``."""
-        return -1
-
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high, self.low = high or 0, low or 0
 

@@ -80,7 +80,7 @@ CHAPTERS: Final[dict[str, Chapter]] = {
         "Many rooms of one",
         "10,000 sockets, each alone in its room, and each event for one of them: users' own rooms. 1,000 events are on "
         "their way at any time, or they are published on a schedule. Nothing can be joined, so each costs the server a "
-        "write, which takes the kernel 5 to 8 µs whatever language asks for it.",
+        "write, which takes the kernel 6 to 9 µs whatever language asks for it.",
         beside=(
             Figure("deliveries_per_s", "deliveries/s", chart="rooms"),
             Figure("server_us_per_delivery", "server CPU, µs a delivery", 1, more=False),

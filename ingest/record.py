@@ -436,7 +436,7 @@ class _Work:
 
     async def close(self) -> Head:
         """Write everything; returns the outbox's new end."""
-        if any(True for _ in self._rows.gone()):
+        if next(iter(self._rows.gone()), None) is not None:
             self._need_hold()
             await projections.delete_gone(self._connection, self._rows)
         writes = Writes()

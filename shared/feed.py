@@ -18,12 +18,11 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.exceptions import NoScriptError, RedisError
-from redis.typing import EncodableT
 
 from shared.domain.entry import Entry
+from shared.line import Line, Word
 from shared.wire import event_frame
 
 StreamEntry: TypeAlias = tuple[bytes, dict[bytes, bytes]]  # id and fields
@@ -54,34 +53,38 @@ class NotFeed(RedisError):
 
 
 class RedisClient(Redis):
-    """``ask`` goes around the pool, the retries and the callbacks of the library, which together take longer than a
-    node takes to speak an entry: over a connection that is kept, from the words to the parsed answer."""
+    """The library's client, and ``ask`` for what is asked all the time: over connections that are kept (``Line``)."""
 
     def __init__(self, pool: BlockingConnectionPool) -> None:
         super().__init__(connection_pool=pool)
-        self._kept: list[AbstractConnection] = []
+        self._kept: list[Line] = []
 
-    async def ask(self, *words: EncodableT, wait_s: float = 0) -> Any:
+    async def ask(self, *words: Word, wait_s: float = 0) -> Any:
         """The answer to one command, which may wait so long. Raises one of ``OUTAGES``."""
-        if self._kept:
-            connection = self._kept.pop()
-        else:
-            connection = self.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-            connection.socket_timeout = None  # the library would start a task for it; the bound is around all
+        line = self._kept.pop() if self._kept else None
+        if line is None or line.closed:
+            line = await self._connected()
         try:
-            async with asyncio.timeout(wait_s + ANSWER_S):
-                if not connection.is_connected:
-                    await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_command(*words, check_health=False)
-                return await connection.read_response()
-        finally:  # after a failure it is disconnected
-            self._kept.append(connection)
+            return await line.ask(words, wait_s + ANSWER_S)
+        finally:
+            if not line.closed:
+                self._kept.append(line)
+
+    async def _connected(self) -> Line:
+        connection = self.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return Line(connection)
 
     async def forget(self) -> None:
         """Connect anew for what is asked next: perhaps to another server."""
         kept, self._kept = self._kept, []
-        for connection in kept:
-            await connection.disconnect(nowait=True)
+        for line in kept:
+            line.close()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """As the library does."""
@@ -191,7 +194,7 @@ class Feed:
     async def append(self, entries: Sequence[Entry], *, behind: int | None, keep: int) -> bool:
         """Append consecutive entries behind the seq ``behind``, or (None) begin a feed. False: it ends elsewhere."""
         now = time.time_ns() // 1000
-        arguments: list[EncodableT] = [self.key, "" if behind is None else f"{behind}-0", keep, FIELD]
+        arguments: list[Word] = [self.key, "" if behind is None else f"{behind}-0", keep, FIELD]
         for it in entries:
             arguments += [f"{it.seq}-0", value_of(FeedEntry.of(it, self._epoch, now))]
         try:

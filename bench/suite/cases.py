@@ -28,6 +28,7 @@ MANY: Final = 10_000
 SMALL: Final = 420  # bytes of a payload
 WINDOW: Final = 8
 LEAVE_S: Final = 15.0
+SCHEDULED: Final = 4  # times as long a schedule is kept: p99 of 2 s at 60 events/s is that of its slowest event
 DRAIN_S: Final = 15.0  # at most, for events that are still on their way
 
 
@@ -75,7 +76,8 @@ def _publish(
     if rooms > 1:
         options += ["--room", "stream:%d", "--rooms", str(rooms)]
     send = OWN_ROOM if rooms > 1 else ONE_ROOM
-    return bench.load.publish(server, conns, *options, send=send, seconds=bench.effort.seconds)
+    seconds = bench.effort.seconds * (SCHEDULED if rate else 1)
+    return bench.load.publish(server, conns, *options, send=send, seconds=seconds)
 
 
 def throughput(bench: Bench, turn: int) -> Iterator[Run]:

@@ -77,12 +77,18 @@ async def test_a_script_that_is_unknown_is_told_apart_and_a_refusal_ends_the_con
 
 
 async def test_what_is_no_redis_is_said_to_be_none() -> None:
+    left = asyncio.Event()
+
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1024):
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(1024)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        left.set()
 
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, open_redis(f"redis://127.0.0.1:{port}") as client:
         with pytest.raises(feed.OUTAGES):
             await client.ask("PING")
+        await left.wait()

@@ -39,9 +39,9 @@ class Line(asyncio.Protocol):
         """The answer to one command, in Redis' types; one at a time. Raises ``RedisError`` and ``TimeoutError``."""
         if self.closed:
             raise NotConnected("the connection is closed")
+        command = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]  # its stub knows commands of one word
         answer = self._answer = self._loop.create_future()
         late = self._loop.call_later(within_s, self._fail, TimeoutError("redis did not answer in time"))
-        command = hiredis.pack_command(tuple(words))  # type: ignore[arg-type]  # its stub knows commands of one word
         self._writer.transport.write(command)
         try:
             return await answer

@@ -76,6 +76,18 @@ async def test_a_script_that_is_unknown_is_told_apart_and_a_refusal_ends_the_con
     assert await client_of(redis) != before
 
 
+async def test_a_word_that_redis_cannot_have_does_no_harm_to_the_next_question(
+    redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await client_of(redis)
+    monkeypatch.setattr(feed, "ANSWER_S", 0.1)
+    with pytest.raises(TypeError):
+        await redis.ask("ECHO", None)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    await asyncio.sleep(0.2)
+    assert await client_of(redis) == before
+
+
 async def test_what_is_no_redis_is_said_to_be_none() -> None:
     left = asyncio.Event()
 

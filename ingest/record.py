@@ -8,9 +8,10 @@ Invariants, whatever is delivered, in whatever order, however often:
 
 Recording transactions happen one by one. Each holds ``outbox_head`` from its beginning, or is one statement that does
 nothing where that row has changed since the batch was read, which is how most deliveries go: one statement reads, one
-writes. Several deliveries may share a transaction, which is what makes many small ones cheap. The work in between is in
-memory: all that a batch can touch is loaded at its start and written at its end, except the past of an aggregate that
-has to be folded anew.
+writes. Where all that a batch can touch is still in the process' memory from what it recorded before, nothing is read.
+Several deliveries may share a transaction, which is what makes many small ones cheap. The work in between is in memory:
+all that a batch can touch is loaded at its start and written at its end, except the past of an aggregate that has to be
+folded anew.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import asyncpg
 
 from ingest import history, projections
 from ingest.delivery import Block, Delivery, Readable, Unreadable, ascii_json
 from ingest.history import Stored
+from ingest.memory import Memory
 from ingest.notifications import Notifications
 from ingest.together import Reads, Writes, in_json
 from shared import outbox, tables
@@ -36,8 +39,8 @@ from shared.domain.event import Event, Misfit
 from shared.domain.fold import Order, fold, fold_anew, in_order, last_of_streams, settle_all
 from shared.domain.notice import NEW, Notice, one_each
 from shared.domain.reorg import Told, compensation, reverted
-from shared.domain.rows import AnyRow, Ref, genesis, id_of
-from shared.domain.workset import Happened, Rows, Step, Unit, View
+from shared.domain.rows import Ref, id_of
+from shared.domain.workset import Happened, Step, Unit, View
 from shared.outbox import Draft, Head, moment
 from shared.wire import Cause
 
@@ -76,18 +79,28 @@ class Unheld(Exception):
 
 
 async def record(
-    connection: Connection, batch: Sequence[Incoming], contracts: Contracts, *, held: bool = True
+    connection: Connection,
+    batch: Sequence[Incoming],
+    contracts: Contracts,
+    memory: Memory | None = None,
+    *,
+    held: bool = True,
 ) -> tuple[list[Outcome], Head]:
     """Record deliveries in order, within a transaction of the caller that holds the outbox (``outbox.held``).
 
-    Returns what became of each, and the outbox's end. Recording the same again changes nothing. Not ``held``: outside
-    of any transaction, in one statement that reads and one that writes, which does nothing where somebody else has
-    recorded in between. Raises ``Unheld`` then, and for what cannot be done so: what was told before is told again or
-    taken back, or something has to be folded anew.
+    Returns what became of each, and the outbox's end. Recording the same again changes nothing. ``memory`` is of what
+    the caller recorded before, whatever became of that. Not ``held``: outside of any transaction, in one statement that
+    reads, where that is needed, and one that writes, which does nothing where somebody else has recorded in between.
+    Raises ``Unheld`` then, and for what cannot be done so: what was told before is told again or taken back, or
+    something has to be folded anew.
     """
     if not held and any(it.delivery.rollback for it in batch):
         raise Unheld
-    work = await _Work.open(connection, batch, contracts, held=held)
+    memory = memory or Memory(contracts)
+    memory.open()
+    work = _Work(connection, contracts, memory, held=held)
+    await work.load(batch)
+    memory.change()
     outcomes = [await work.take(incoming) for incoming in batch]
     return outcomes, await work.close()
 
@@ -95,50 +108,52 @@ async def record(
 class _Work:
     """One recording transaction: what is at hand, and what it will write."""
 
-    def __init__(self, connection: Connection, contracts: Contracts, *, held: bool) -> None:
+    def __init__(self, connection: Connection, contracts: Contracts, memory: Memory, *, held: bool) -> None:
         self._connection, self._contracts, self._held = connection, contracts, held
+        self._memory, self._rows = memory, memory.rows
+        self._unread: tuple[list[str], list[str]] | None = None  # blocks and transactions that nobody looked up
         self._events: dict[str, Stored] = {}
         self._blocks: dict[str, list[Stored]] = {}
         self._reverted: set[tuple[str, str, str]] = set()
-        self._rows = Rows(genesis(contracts))
-        self._folded: dict[str, Position] = {}
-        self._refolded: set[str] = set()
+        self._moved: set[str] = set()  # aggregates whose end is another one
         self._quarantine: dict[str, tuple[object, ...]] = {}
-        self._touched: set[str] = set()  # aggregates that are at hand
-        self._looked_up: set[Ref] = set()
         self._aside: dict[str, tuple[int, int]] = {}
-        self._tip: tuple[int, str | None, int | None] | None = None
         self._tip_moved = False
-        self._end = Head("", Offset(0, 0))  # the outbox's, before this
         self._notifications = Notifications(connection)
         self._drafts: list[Draft] = []
 
-    @classmethod
-    async def open(
-        cls, connection: Connection, batch: Sequence[Incoming], contracts: Contracts, *, held: bool
-    ) -> _Work:
-        """Load what these deliveries can touch."""
-        work = cls(connection, contracts, held=held)
-        blocks = [block for it in batch for block in (*it.delivery.rollback, *it.delivery.apply)]
-        work._blocks = {block.ref.hash: [] for block in blocks}
+    async def load(self, batch: Sequence[Incoming]) -> None:
+        """Have at hand what these deliveries can touch."""
+        self._blocks = {block.ref.hash: [] for it in batch for block in (*it.delivery.rollback, *it.delivery.apply)}
         applied = [event for it in batch for block in it.delivery.apply for event in block.events]
-        told = [event for it in applied if (event := _event(it, contracts))]
-        transactions = list({it.place.tx_hash for it in applied})
-        for stored in await work._look_at(told, _TOLD_BEFORE, list(work._blocks), transactions):
+        told = [event for it in applied if (event := _event(it, self._contracts))]
+        names = {name for event in told for name in event.aggregates}
+        refs = {ref for event in told for ref in event.looks_up}
+        before = list(self._blocks), list({it.place.tx_hash for it in applied})
+        if not self._held and self._memory.knows(names, refs):
+            if self._memory.told(chain(*before)):
+                raise Unheld
+            self._unread = before
+            return
+        for stored in await self._read(names, refs, before):
             if stored.reverted_at is not None:
-                work._reverted.add(stored.trace)
-            if stored.place.block.hash in work._blocks:
-                work._keep(stored)
-        if work._events:
-            work._need_hold()
+                self._reverted.add(stored.trace)
+            if stored.place.block.hash in self._blocks:
+                self._keep(stored)
+        if not self._events:
+            return
+        # told before
+        self._need_hold()
         leaving = {block.ref.hash for it in batch for block in it.delivery.rollback}
-        again = [it for it in work._events.values() if not it.canonical or it.place.block.hash in leaving]
-        await work._notifications.load([it.place.event_id for it in again])
-        await work._look_at([it.event for it in work._events.values() if it.event])
-        if work._events:  # told before: perhaps in part unreadable, and then its places were given then
-            asides = await connection.fetch(history.ASIDE, list(work._blocks))
-            work._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
-        return work
+        again = [it for it in self._events.values() if not it.canonical or it.place.block.hash in leaving]
+        await self._notifications.load([it.place.event_id for it in again])
+        events = [it.event for it in self._events.values() if it.event]
+        names = {name for event in events for name in event.aggregates} - self._memory.aggregates
+        refs = {ref for event in events for ref in event.looks_up} - self._memory.looked_up
+        await self._read(names, refs)
+        # perhaps in part unreadable, and then its places were given then
+        asides = await self._connection.fetch(history.ASIDE, list(self._blocks))
+        self._aside = {row["id"]: (row["tx_index"], row["event_index"]) for row in asides}
 
     def _need_hold(self) -> None:
         if not self._held:
@@ -176,8 +191,9 @@ class _Work:
             await self._apply_transaction(events, at)
         outcome.applied += len(due)
         outcome.results += [(_label(it), "applied" if it.event else "unknown") for it in due]
-        if self._tip is None or block.ref.height > self._tip[0]:
-            self._tip, self._tip_moved = (block.ref.height, block.ref.hash, block.ref.time), True
+        tip = self._memory.tip
+        if tip is None or block.ref.height > tip[0]:
+            self._memory.tip, self._tip_moved = (block.ref.height, block.ref.hash, block.ref.time), True
 
     def _store(self, observed: Readable | Unreadable, at: int) -> Unreadable | None:
         """Keep a new event; what does not fit its event's fields comes back as unreadable."""
@@ -224,7 +240,7 @@ class _Work:
             for it in known
             for name in it.aggregates
             # two transactions may have one place: of two forks, while the one is not rolled back yet
-            if (end := self._folded.get(name)) is not None and end[:2] >= it.place.position[:2]
+            if (end := self._memory.folded.get(name)) is not None and end[:2] >= it.place.position[:2]
         }
         if len(whole) > len(known):  # told in parts: what its events say of each other may have changed
             behind = {name for it in whole for name in it.aggregates}
@@ -239,8 +255,8 @@ class _Work:
                     steps.setdefault(it.place.event_id, number)
                     assert it.happened is not None
                     fold(self._rows, it.happened, transaction, mine)
-                    for name in mine:
-                        self._folded[name] = it.place.position
+                    self._memory.folded |= dict.fromkeys(mine, it.place.position)
+                    self._moved |= mine
             unit.step()
             settle_all(self._rows, transaction, fresh)
             self._say_transaction(known, transaction, unit, steps, behind, ends, at)
@@ -293,8 +309,9 @@ class _Work:
             for stored in on_chain:
                 stored.canonical, stored.reverted_at, stored.changed = False, moment(incoming.at), True
                 self._reverted.add(stored.trace)
-            if self._tip and block.ref.height <= self._tip[0]:
-                self._tip, self._tip_moved = (block.ref.height - 1, None, None), True
+            tip = self._memory.tip
+            if tip and block.ref.height <= tip[0]:
+                self._memory.tip, self._tip_moved = (block.ref.height - 1, None, None), True
         outcome.reverted += len(gone)
         outcome.results += [(_label(it), "reverted") for it in gone]
         if not gone:
@@ -353,8 +370,8 @@ class _Work:
         here = [it for it in self._events.values() if it.canonical and it.event]
         canonical = [it for stored in sorted((*past, *here), key=lambda it: it.order) if (it := stored.happened)]
         for name in aggregates:
-            self._folded.pop(name, None)
-        self._refolded |= aggregates
+            self._memory.folded.pop(name, None)
+        self._moved |= aggregates
         apart = False
         for place, event in fold_anew(self._rows, canonical, aggregates):
             if apart or place.event_id in watched:
@@ -362,7 +379,7 @@ class _Work:
             if apart := place.event_id in watched:
                 steps[place.event_id] = number
             for name in event.aggregates & aggregates:
-                self._folded[name] = place.position
+                self._memory.folded[name] = place.position
                 if not apart:
                     ends[name] = in_order(place)
         return steps, ends
@@ -396,36 +413,35 @@ class _Work:
             moment(at),
         )
 
-    async def _look_at(self, events: Iterable[Event], where: str = "", *arguments: object) -> list[Stored]:
-        """Load what these events touch, as far as it is not at hand, and in the same round trip the stored events that
-        a condition names, which are returned."""
-        names = {name for event in events for name in event.aggregates} - self._touched
-        refs = {ref for event in events for ref in event.looks_up} - self._looked_up
-        if not (names or refs or where):
-            return []
+    async def _read(
+        self, names: Collection[str], refs: Collection[Ref], told: tuple[list[str], list[str]] | None = None
+    ) -> list[Stored]:
+        """Load these aggregates and rows. The first time also, in the same round trip, the outbox's end, the tip, and
+        what was ``told`` before: the events of such blocks and the reverted ones of such transactions."""
         reads = Reads()
-        stored = reads.add(history.EVENT, f"chain_events WHERE {where or 'false'}", *arguments)
-        ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
-        tip, head = reads.add("height", "chain_tip"), reads.add(f"epoch, seq, n, {outbox.VERSION}", "outbox_head")
-        kinds = projections.ask(reads, names, refs) if names or refs else {}
-        rows: list[AnyRow] = []
-        found: list[Stored] = []
+        kinds = projections.ask(reads, names, refs)
+        stored = ends = tip = head = -1
+        if names:
+            ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
+        if told:
+            stored = reads.add(history.EVENT, f"chain_events WHERE {_TOLD_BEFORE}", *told)
+            tip, head = reads.add("height", "chain_tip"), reads.add(f"epoch, seq, n, {outbox.VERSION}", "outbox_head")
+        found: dict[int, list[list[Any]]] = {}
         for number, columns in await reads.fetch(self._connection):
-            if number == stored:
-                found.append(Stored.of(columns, self._contracts))
-            elif number == ends:
-                self._folded[columns[0]] = Position(*columns[1:])
-            elif number == tip:
-                self._tip = (columns[0], None, None)  # the rest of it is only ever replaced
-            elif number == head:
-                epoch, seq, n, version = columns
-                self._end = Head(epoch, Offset(seq, n), version)
-            else:
-                rows.append(projections.read(kinds[number], columns))
-        self._rows.load(rows)
-        self._touched |= names
-        self._looked_up |= refs
-        return found
+            found.setdefault(number, []).append(columns)
+        memory = self._memory
+        for epoch, seq, n, version in found.get(head, ()):
+            memory.read(Head(epoch, Offset(seq, n), version))
+            self._rows = memory.rows
+        for (height,) in found.get(tip, ()):
+            memory.tip = height, None, None  # the rest of it is only ever replaced
+        memory.folded |= {name: Position(*place) for name, *place in found.get(ends, ())}
+        self._rows.load(
+            projections.read(kind, columns) for number, kind in kinds.items() for columns in found.get(number, ())
+        )
+        memory.aggregates |= set(names)
+        memory.looked_up |= set(refs)
+        return [Stored.of(columns, self._contracts) for columns in found.get(stored, ())]
 
     async def _select(self, where: str, *arguments: object) -> list[Stored]:
         reads = Reads()
@@ -444,31 +460,43 @@ class _Work:
         aside = [it for id_, it in self._quarantine.items() if not (id_ in self._events and self._events[id_].fresh)]
         if aside:
             writes.add(history.INSERT_QUARANTINE, in_json(history.QUARANTINE_COLUMNS, aside))
-        if gone := self._refolded - self._folded.keys():
+        folded = self._memory.folded
+        if gone := self._moved - folded.keys():
             writes.add("DELETE FROM aggregates WHERE aggregate = ANY($1)", list(gone))
         projections.write(writes, self._rows)
         self._notifications.write(writes)
-        if self._folded:
-            ends = [(name, *position) for name, position in self._folded.items()]
+        if ends := [(name, *folded[name]) for name in self._moved if name in folded]:
             writes.add(_UPSERT_ENDS, in_json(_FOLDED_COLUMNS, ends))
-        if self._tip_moved and self._tip:
-            writes.add(_UPSERT_TIP, *self._tip)
-        return await self._finish(writes)
+        if self._tip_moved and self._memory.tip:
+            writes.add(_UPSERT_TIP, *self._memory.tip)
+        head = await self._finish(writes)
+        blocks = (hash_ for hash_, events in self._blocks.items() if events)
+        transactions = (it.place.tx_hash for it in self._events.values() if it.reverted_at)
+        self._memory.written(head, chain(blocks, transactions))
+        return head
 
     async def _finish(self, writes: Writes) -> Head:
         """Write this and the outbox in one statement, if nobody has recorded since the outbox's end was read."""
-        said = outbox.numbered(self._end, self._drafts)
+        end = self._memory.end
+        said = outbox.numbered(end, self._drafts)
         if said:
             self._notifications.say(writes, said)
         if not writes:
-            return self._end
-        offset = said[-1].offset if said else self._end.offset
-        writes.add(outbox.ADVANCE, *offset, self._end.version, name="head", first=True)
+            if self._unread:
+                raise Unheld  # nothing would say whether what is remembered is still true
+            return end
+        offset = said[-1].offset if said else end.offset
+        if self._unread:
+            writes.add(_ADVANCE_UNREAD, *offset, end.version, *self._unread, name="head", first=True)
+        else:
+            writes.add(_ADVANCE, *offset, end.version, name="head", first=True)
         try:
-            counts = await writes.execute(self._connection, _ONLY_BEHIND_HEAD + self._notifications.counted)
+            (version, _), *counts = await writes.execute(
+                self._connection, _ONLY_BEHIND_HEAD + self._notifications.counted
+            )
         except asyncpg.DivisionByZeroError:
             raise Unheld from None
-        return outbox.behind(self._end, self._notifications.complete(said, dict(counts[1:])))
+        return outbox.behind(end, self._notifications.complete(said, dict(counts)), version)
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
@@ -488,7 +516,14 @@ ON CONFLICT (id) DO UPDATE SET height = excluded.height, hash = excluded.hash, t
 """
 # This comes first: where the row is another one by now, there is no ``head`` and the statement fails, before it has
 # taken any row that somebody waits for.
-_ONLY_BEHIND_HEAD = "SELECT NULL AS address, 1 / count(*) AS unread FROM head UNION ALL "
+_ONLY_BEHIND_HEAD = "SELECT max(version) AS address, 1 / count(*) AS unread FROM head UNION ALL "
+_ADVANCE = outbox.ADVANCE.format(and_so="")
+# There is no ``head`` either where something was told before, which would have been read. It is counted, and not asked
+# whether it EXISTS: for that Postgres may read the whole table, expecting to find some soon.
+_ADVANCE_UNREAD = outbox.ADVANCE.format(
+    and_so="""AND 0 = (SELECT count(*) FROM chain_events
+    WHERE block_hash = ANY($4) OR (tx_hash = ANY($5) AND reverted_at IS NOT NULL))"""
+)
 
 
 def _once(emissions: Iterable[Emission]) -> Iterator[Emission]:

@@ -17,6 +17,7 @@ import msgspec
 
 from ingest import projections
 from ingest.delivery import Delivery
+from ingest.memory import Memory
 from ingest.metrics import OUTBOX_HEAD, RECORD_SECONDS
 from ingest.record import Incoming, Outcome, Unheld, record
 from shared import outbox
@@ -66,6 +67,7 @@ class Recorder:
         # stay so: at its head there is always one about to expire, and every try would be cut for it.
         self._try_s = min(TRY_S, wait_s / 2)
         self._wait_s, self._on_commit = wait_s - self._try_s, on_commit
+        self._memory = Memory(contracts)
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._away = False
@@ -165,10 +167,10 @@ class Recorder:
         async with borrowed(self._database, max(within_s, 0.1)) as connection:
             told = [waiting.incoming for waiting in batch]
             try:
-                outcomes, head = await record(connection, told, self._contracts, held=False)
+                outcomes, head = await record(connection, told, self._contracts, self._memory, held=False)
             except Unheld:
                 async with outbox.held(connection):
-                    outcomes, head = await record(connection, told, self._contracts)
+                    outcomes, head = await record(connection, told, self._contracts, self._memory)
             # nobody has to wait until the connection is given back
             self._committed(batch, outcomes, head)
 

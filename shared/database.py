@@ -41,6 +41,9 @@ def server_settings(name: str) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "15000",
         # who has gone while it waited for another must not record, behind its own back, when that one is done
         "client_connection_check_interval": "1000",
+        # Rows are looked up by keys, in memory or on flash. With the default Postgres reads a small table whole, and
+        # keeps that plan while the table grows.
+        "random_page_cost": "1.1",
         "jit": "off",  # statements here are short; compiling one would cost more than running it
     }
 

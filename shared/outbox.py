@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -100,15 +100,15 @@ def columns(rows: Sequence[Row]) -> list[list[object]]:
     ]
 
 
-def behind(end: Head, rows: Sequence[Row]) -> Head:
-    """The outbox's end when these rows have been appended behind ``end``."""
+def behind(end: Head, rows: Sequence[Row], version: str = "") -> Head:
+    """The outbox's end when these rows have been appended behind ``end``, which made it this version."""
     if not rows:
-        return end
+        return replace(end, version=version, entries=())
     entries = [
         Entry(seq, parts[0].at, tuple([Spoken(it.room, words(it.name, it.payload)) for it in parts]))
         for seq, parts in ((seq, list(found)) for seq, found in groupby(rows, key=lambda it: it.offset.seq))
     ]
-    return Head(end.epoch, rows[-1].offset, entries=tuple(entries))
+    return Head(end.epoch, rows[-1].offset, version, tuple(entries))
 
 
 async def append(connection: Connection, end: Head, drafts: Iterable[Draft]) -> Head:
@@ -147,7 +147,10 @@ INSERT INTO outbox (seq, n, event_id, op, room, name, payload, created_at)
 SELECT seq, n, event_id, op, room, name, payload::json, at
 FROM unnest({LISTS}) AS it (seq, n, event_id, op, room, name, payload, at)
 """  # noqa: S608
-ADVANCE = f"UPDATE outbox_head SET seq = $1, n = $2 WHERE {VERSION} = $3 RETURNING seq"  # noqa: S608
+ADVANCE = f"""
+UPDATE outbox_head SET seq = $1, n = $2 WHERE {VERSION} = $3 {{and_so}}
+RETURNING pg_current_xact_id()::xid::text AS version
+"""  # noqa: S608 - ``version`` is what VERSION says from now on
 _APPEND = f"WITH said AS ({INSERT}) UPDATE outbox_head SET seq = $9, n = $10"  # noqa: S608
 
 

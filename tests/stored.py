@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import JSON, Table
 
+from ingest.memory import Memory
 from ingest.record import Incoming, Outcome, Unheld, record
 from shared.database import Connection, Pool
 from shared.outbox import Head, held
@@ -51,10 +52,12 @@ def _all(table: Table) -> str:
     return f"SELECT * FROM {table.name} ORDER BY {', '.join(column.name for column in table.primary_key)}"
 
 
-async def recorded(connection: Connection, batch: list[Incoming], *, alone: bool = True) -> tuple[list[Outcome], Head]:
+async def recorded(
+    connection: Connection, batch: list[Incoming], memory: Memory | None = None, *, alone: bool = True
+) -> tuple[list[Outcome], Head]:
     """Record as a process does: at once where that is possible. ``alone``: in a transaction that the caller undoes."""
     try:
-        return await record(connection, batch, CONTRACTS, held=False)
+        return await record(connection, batch, CONTRACTS, memory, held=False)
     except Unheld:
         async with nullcontext() if alone else held(connection):
-            return await record(connection, batch, CONTRACTS)
+            return await record(connection, batch, CONTRACTS, memory)

@@ -1,8 +1,8 @@
 """The rows at hand: what one recording transaction works on, and what an event sees of them.
 
-``Rows`` remembers what was loaded, so that only what changed is written. Within one transaction of the chain it also
-remembers, step by step, what was there before: an event speaks of the rows as they were right after itself, while a
-later event of the same transaction has changed them already.
+``Rows`` remembers what was loaded, so that only what changed is written; then it may be kept for the next one. Within
+one transaction of the chain it also remembers, step by step, what was there before: an event speaks of the rows as they
+were right after itself, while a later event of the same transaction has changed them already.
 """
 
 from __future__ import annotations
@@ -39,8 +39,12 @@ class Rows:
         self._loaded: dict[Ref, AnyRow] = {}
         self._now: dict[type, dict[Any, AnyRow]] = {}
         self._owned: dict[str, set[Ref]] = {}
+        self._touched: dict[Ref, None] = {}  # since it was loaded or stored: written, or taken away
         self._steps: list[dict[Ref, AnyRow | None]] | None = None
         self._scope: frozenset[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self._loaded)
 
     def load(self, rows: Iterable[AnyRow]) -> None:
         """Take rows as the database has them; what became of them since stays, also that one is no more."""
@@ -69,6 +73,7 @@ class Rows:
         ref = type(row), row.key
         if self._steps:
             self._steps[-1].setdefault(ref, self.get(*ref))
+        self._touched[ref] = None
         self._keep(ref, replace(row, last_event_id=place.event_id, updated_block=place.block.height))
 
     @contextmanager
@@ -96,22 +101,37 @@ class Rows:
             for ref in self._owned.pop(name, ()):
                 if self._steps:
                     self._steps[-1].setdefault(ref, self.get(*ref))
+                self._touched[ref] = None
                 del self._now[ref[0]][ref[1]]
         for ref, row in self._genesis.items():
             if row.aggregate in names:
+                self._touched[ref] = None
                 self._keep(ref, row)
 
     def written(self) -> Iterator[AnyRow]:
         """Rows that differ from what was loaded."""
-        for kind, rows in self._now.items():
-            for key, row in rows.items():
-                ref = kind, key
-                if self._loaded.get(ref, self._genesis.get(ref)) != row:
-                    yield row
+        for ref in self._touched:
+            row = self._now.get(ref[0], {}).get(ref[1])
+            if row is not None and self._loaded.get(ref, self._genesis.get(ref)) != row:
+                yield row
 
     def gone(self) -> Iterator[AnyRow]:
         """Rows that were loaded and are no more."""
-        return (row for (kind, key), row in self._loaded.items() if key not in self._now.get(kind, {}))
+        return (
+            row
+            for kind, key in self._touched
+            if (row := self._loaded.get((kind, key))) is not None and key not in self._now.get(kind, {})
+        )
+
+    def stored(self) -> None:
+        """The database has them as they are now."""
+        for kind, key in self._touched:
+            row = self._now.get(kind, {}).get(key)
+            if row is None:
+                self._loaded.pop((kind, key), None)
+            else:
+                self._loaded[kind, key] = row
+        self._touched.clear()
 
     def _keep(self, ref: Ref, row: AnyRow) -> None:
         self._now.setdefault(ref[0], {})[ref[1]] = row

@@ -76,6 +76,18 @@ def test_a_row_that_was_never_stored_leaves_nothing_to_delete() -> None:
     assert [] == [*rows.written(), *rows.gone()]
 
 
+def test_what_is_stored_is_written_and_deleted_once_and_may_come_back() -> None:
+    rows = loaded(ONE, TWO)
+    rows.put(replace(ONE, withdrawn=5), at(7))
+    rows.forget(frozenset({"stream:2"}))
+    rows.stored()
+    assert [] == [*rows.written(), *rows.gone()]
+    rows.put(replace(ONE, withdrawn=5), at(7))
+    assert [] == list(rows.written()), "it is so already"
+    rows.put(TWO, at(8))
+    assert [2] == [it.key for it in rows.written()]
+
+
 def test_loading_again_does_not_undo_what_was_written() -> None:
     rows = loaded(ONE)
     rows.put(replace(ONE, withdrawn=5), at(7))

@@ -4,13 +4,16 @@ to what is said knows the same."""
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.json import decode
 
-from ingest import projections
+from ingest import memory, projections
+from ingest.memory import Memory
 from ingest.record import Incoming
 from shared.database import Connection, Pool
 from shared.domain.catalogue import read_event
@@ -28,6 +31,7 @@ from shared.domain.rows import (
 )
 from shared.domain.views import listing_view, proposal_view, stream_view, treasury_view
 from shared.domain.workset import Happened, Rows
+from shared.tables import metadata
 from tests.builders import ALICE, CAROL, CONTRACTS, DAVE, a_delivery, block, stream_cancelled, tx
 from tests.ingest.chain_law import Listener, Telling, Told, created, market, moved, tellings, treasury
 from tests.stored import recorded
@@ -39,6 +43,14 @@ NOW: Final = 1_763_900_000_000_000
 _EVENTS = (
     "SELECT id, canonical, contract, name, value, block_height, block_hash, block_time, tx_hash, tx_index, tx_sender,"
     " source, rank, event_index FROM chain_events"
+)
+_EMPTY = "; ".join(
+    (
+        "SET session_replication_role = replica",  # else a trigger keeps the outbox
+        *(f"DELETE FROM {name}" for name in metadata.tables if name not in ("deployment", "outbox_head")),
+        "UPDATE outbox_head SET seq = 0, n = 0",
+        "SET session_replication_role = origin",
+    )
 )
 _SAID = "SELECT seq, n, room, name, payload::text FROM outbox WHERE seq > $1 ORDER BY seq, n"
 
@@ -59,8 +71,30 @@ async def test_state_is_a_fold_of_the_canonical_chain_and_a_listener_knows_it(
             await transaction.rollback()
 
 
-async def hold(connection: Connection, steps: list[Telling]) -> None:
-    """Record these tellings, and look after each transaction whether the law holds."""
+PROCESSES: Final = 3
+
+
+@pytest.mark.timeout(max(120, EXAMPLES // 5))
+@settings(max_examples=EXAMPLES // 5, derandomize=not SEARCHES, suppress_health_check=list(HealthCheck))
+@given(steps=tellings(), whose=st.lists(st.integers(0, PROCESSES - 1), min_size=1, max_size=7))
+async def test_so_it_is_when_several_processes_record_and_each_remembers_what_it_has_recorded(
+    database: Pool, monkeypatch: pytest.MonkeyPatch, steps: list[Telling], whose: list[int]
+) -> None:
+    """Each transaction is committed; the next example finds the database empty. What was told before, Postgres says."""
+    monkeypatch.setattr(memory, "TOLD_MAX", 0)
+    async with database.acquire() as connection:
+        try:
+            await hold(connection, steps, whose, alone=False)
+        finally:
+            await connection.execute(_EMPTY)
+
+
+async def hold(
+    connection: Connection, steps: list[Telling], whose: Sequence[int] = (0,), *, alone: bool = True
+) -> None:
+    """Record these tellings, and look after each transaction whether the law holds. ``whose`` says which process
+    records the first one, the next, and so on, and from its beginning again."""
+    memories = [Memory(CONTRACTS) for _ in range(PROCESSES)]
     told, listener, heard = Told(), Listener(), 0
     batch: list[Incoming] = []
     for number, step in enumerate(steps):
@@ -69,7 +103,7 @@ async def hold(connection: Connection, steps: list[Telling]) -> None:
         batch.append(Incoming(delivery, NOW + number))
         if step.shares and step is not steps[-1]:
             continue
-        await recorded(connection, batch)
+        await recorded(connection, batch, memories[whose[number % len(whose)]], alone=alone)
         batch = []
         events = await connection.fetch(_EVENTS)
         assert told.canonical == {it["id"] for it in events if it["canonical"]}

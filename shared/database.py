@@ -150,6 +150,7 @@ _PASSING: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,  # the connection went away under a statement, or the pool is at its end
+    asyncpg.InternalClientError,  # the server has said that it ends the connection, and not done so yet
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 
 import hiredis
 import uvloop
-from redis.asyncio import Redis
 
 from bench.lines import Pub, hear
-from shared.feed import FIELD, FeedEntry, feed_key, newest, value_of
+from shared.feed import FIELD, FeedEntry, feed_key, newest, open_redis, value_of
 from shared.wire import event_frame
 
 KEEP: Final = b"100000"
@@ -34,7 +33,7 @@ def resp(*words: bytes) -> bytes:
 
 async def main(url: str, prefix: str, epoch: str, port: int) -> None:
     key = feed_key(prefix, epoch)
-    async with Redis.from_url(url) as redis:
+    async with open_redis(url) as redis:
         last = await newest(redis, key)
     seq = int(last[0].partition(b"-")[0]) if last else 0
     parts = urlsplit(url)

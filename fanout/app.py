@@ -6,9 +6,9 @@ import asyncio
 import logging
 import resource
 import socket
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -55,20 +55,12 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
     async with (
         open_database(common.database_url, "fanout") as database,
         open_redis(common.redis_url) as redis,
-        asyncio.TaskGroup() as tasks,
+        _parts(stop) as spawn,
     ):
         started = asyncio.Event()
 
         def accepting() -> bool:
             return started.is_set() and not stop.is_set()
-
-        spawned: set[asyncio.Task[None]] = set()
-
-        def spawn(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-            task = tasks.create_task(work, name=name)
-            spawned.add(task)
-            task.add_done_callback(spawned.discard)
-            return task
 
         manager = RedisStreamManager(redis, common.redis_prefix)
         server = Server(
@@ -181,17 +173,37 @@ async def run(settings: FanoutSettings, stop: asyncio.Event, *, shared: bool = F
         await runner.cleanup()
         sessions.end()
         tokens.end()
-        await _end(spawned)
     log.info("fanout ended")
 
 
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel all until none is left: a cancellation that meets the end of a wait in upstream's code can be lost there,
-    and the loop that was to end goes on listening."""
-    while tasks:
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.wait(list(tasks), timeout=END_S)
+class _Spawn(Protocol):
+    def __call__(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]: ...
+
+
+@asynccontextmanager
+async def _parts(stop: asyncio.Event) -> AsyncIterator[_Spawn]:
+    """Starts the parts of a node, which end with the block, and the block with the first of them that fails.
+
+    They are cancelled until none is left: a cancellation that meets the end of a wait in other people's code can be
+    lost there, and the loop that was to end goes on listening.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        running: set[asyncio.Task[None]] = set()
+
+        def spawn(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+            task = tasks.create_task(work, name=name)
+            running.add(task)
+            task.add_done_callback(running.discard)
+            return task
+
+        try:
+            yield spawn
+        finally:
+            stop.set()  # whatever the end is, it has its time
+            while running:
+                for task in list(running):
+                    task.cancel()
+                await asyncio.wait(list(running), timeout=END_S)
 
 
 def open_files() -> int:

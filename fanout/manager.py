@@ -16,14 +16,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
-from redis.asyncio import Redis
 from socketio.async_pubsub_manager import AsyncPubSubManager
 
 from fanout import frames
 from fanout.clients import Client, Clients
 from fanout.metrics import DROPPED
 from fanout.upstream import NAMESPACE, Server
-from shared.feed import OUTAGES, newest, read_stream
+from shared.feed import OUTAGES, RedisClient, newest, read_stream
 
 log = logging.getLogger("fanout.manager")
 
@@ -47,7 +46,7 @@ class RedisStreamManager(AsyncPubSubManager):
     on_room: Callable[[Client], None]  # the rooms of a client have changed, and not by its own join or leave
     on_gone: Callable[[Client], None]  # a client has left the namespace, its link stays
 
-    def __init__(self, redis: Redis, prefix: str, *, write_only: bool = False) -> None:
+    def __init__(self, redis: RedisClient, prefix: str, *, write_only: bool = False) -> None:
         super().__init__(channel=f"{prefix}:control", write_only=write_only)
         self._redis = redis
         self.rooms: dict[str, Any] = {NAMESPACE: {}}  # upstream's emit looks whether there is the namespace

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha1
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -59,6 +59,11 @@ class RedisClient(Redis):
         super().__init__(connection_pool=pool)
         self._kept: list[Line] = []
 
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As the library does, but for a lost cancellation."""
+        with _no_cancellation_lost():
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
     async def ask(self, *words: Word, wait_s: float = 0) -> Any:
         """The answer to one command, which may wait so long. Raises one of ``OUTAGES``."""
         line = self._kept.pop() if self._kept else None
@@ -73,8 +78,9 @@ class RedisClient(Redis):
     async def _connected(self) -> Line:
         connection = self.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await connection.connect()
+            with _no_cancellation_lost():
+                async with asyncio.timeout(ANSWER_S):
+                    await connection.connect()
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -90,6 +96,19 @@ class RedisClient(Redis):
         """As the library does."""
         await self.forget()
         await super().aclose(close_connection_pool)
+
+
+@contextmanager
+def _no_cancellation_lost() -> Iterator[None]:
+    """The library sends within ``asyncio.wait_for``, which before Python 3.12 forgets a cancellation that comes when it
+    is about to return: a loop that was to end would go on for ever."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 @asynccontextmanager
@@ -229,16 +248,21 @@ def _entries(answer: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[FeedEntry]
         raise NotFeed(str(wrong)) from None
 
 
-async def newest(redis: Redis, key: str) -> StreamEntry | None:
+async def newest(redis: RedisClient, key: str) -> StreamEntry | None:
     """The last entry of a Redis Stream; None where there is none."""
-    found = cast("list[StreamEntry]", await redis.xrevrange(key, count=1))
-    return found[0] if found else None
+    found = await redis.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+    return _with_fields(found[0]) if found else None
 
 
 async def read_stream(
-    redis: Redis, key: str, after: str | bytes, count: int, block_s: float | None
+    redis: RedisClient, key: str, after: str | bytes, count: int, block_s: float
 ) -> list[StreamEntry]:
     """Entries of a Redis Stream behind the id ``after``, waiting up to ``block_s`` for one."""
-    block = None if block_s is None else max(1, round(block_s * 1000))
-    answer = cast("list[Any]", await redis.xread({key: after}, count=count, block=block))
-    return cast("list[StreamEntry]", answer[0][1]) if answer else []
+    words = ("XREAD", "COUNT", count, "BLOCK", max(1, round(block_s * 1000)), "STREAMS", key, after)
+    answer = await redis.ask(*words, wait_s=block_s)
+    return [_with_fields(it) for it in answer[0][1]] if answer else []
+
+
+def _with_fields(entry: tuple[bytes, Sequence[bytes]]) -> StreamEntry:
+    stream_id, words = entry
+    return stream_id, dict(zip(words[::2], words[1::2], strict=True))

@@ -46,16 +46,19 @@ def run_process(process: str, log_level: str, run: Callable[[asyncio.Event], Awa
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def end() -> None:
-            if not stop.is_set():
-                stop.set()
-                threading.Thread(target=_leave_behind, args=(loop, drain_s + LATE_S), daemon=True).start()
+        async def watch() -> None:
+            await stop.wait()  # whoever has set it
+            threading.Thread(target=_leave_behind, args=(loop, drain_s + LATE_S), daemon=True).start()
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end)
+            loop.add_signal_handler(number, stop.set)
+        watching = loop.create_task(watch(), name="watch")
         gc.freeze()  # what is loaded now stays; the collector need not look at it again
         gc.set_threshold(100_000, 50, 100)
-        await run(stop)
+        try:
+            await run(stop)
+        finally:
+            watching.cancel()
 
     try:
         uvloop.run(main())

@@ -17,7 +17,7 @@ import trustme
 
 from bench.deliveries import block, body, created
 from deploy.local.valkey import Valkey, _wheel_binary
-from shared.feed import OUTAGES, open_redis, sentinels_of
+from shared.feed import OUTAGES, open_redis, read_stream, sentinels_of
 from tests.fanout.wire import wire
 from tests.posting import post
 from tests.processes import Processes, free_port
@@ -95,6 +95,28 @@ async def test_the_client_follows_the_master_that_the_sentinels_name(
 )
 def test_a_url_names_the_sentinels_and_their_service(url: str, found: object) -> None:
     assert found == sentinels_of(url)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_cancellation_is_never_lost(valkey: Valkey, turns: int) -> None:
+    """Whenever it comes: while a connection is opened, while something is sent, while an answer is waited for."""
+
+    async def listen() -> None:
+        while True:
+            await read_stream(redis, "nothing", b"0-0", 1, 30)
+
+    async def beat() -> None:
+        while True:
+            await redis.ping()
+
+    async with open_redis(valkey.url) as redis:
+        for work in (listen(), listen(), beat(), beat()):
+            task = asyncio.create_task(work)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task], timeout=5)
+            assert task.cancelled()
 
 
 @asynccontextmanager

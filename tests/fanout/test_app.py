@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from dataclasses import replace
 
 import aiohttp
@@ -25,19 +25,32 @@ from tests.fanout.wire import wire
 from tests.processes import Processes, free_port
 
 
-async def test_a_part_that_loses_its_cancellation_is_ended_all_the_same() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_part_that_loses_its_cancellation_is_ended_all_the_same(fails: bool) -> None:
+    """Also where the end is that another part failed; and whatever it is, it begins to have its time."""
+    ended: list[str] = []
+
     async def listen() -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
-        await asyncio.sleep(60)  # as upstream's loop goes on
+        try:
+            await asyncio.sleep(60)  # as upstream's loop goes on
+        finally:
+            ended.append("listen")
 
-    tasks = {asyncio.create_task(listen()), asyncio.create_task(asyncio.sleep(60))}
-    for task in tasks:
-        task.add_done_callback(tasks.discard)
-    await asyncio.sleep(0)
-    async with asyncio.timeout(10):
-        await app._end(tasks)
-    assert set() == tasks
+    async def fail() -> None:
+        raise RuntimeError("for good")
+
+    stop = asyncio.Event()
+    with pytest.raises(ExceptionGroup, match="TaskGroup") if fails else nullcontext():
+        async with asyncio.timeout(10), app._parts(stop) as spawn:
+            spawn(listen(), name="listen")
+            await asyncio.sleep(0)
+            if fails:
+                spawn(fail(), name="fail")
+                await asyncio.sleep(60)
+    assert ["listen"] == ended
+    assert stop.is_set()
 
 
 async def test_nothing_remains_of_connections_however_they_ended(environment: dict[str, str]) -> None:

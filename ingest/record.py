@@ -424,7 +424,7 @@ class _Work:
         if names:
             ends = reads.add(", ".join(_FOLDED_COLUMNS), "aggregates WHERE aggregate = ANY($1)", list(names))
         if told:
-            stored = reads.add(history.EVENT, f"chain_events WHERE {_TOLD_BEFORE}", *told)
+            stored = reads.add(history.EVENT, f"chain_events WHERE {_TOLD_BEFORE % (1, 2)}", *told)
             tip, head = reads.add("height", "chain_tip"), reads.add(f"epoch, seq, n, {outbox.VERSION}", "outbox_head")
         found: dict[int, list[list[Any]]] = {}
         for number, columns in await reads.fetch(self._connection):
@@ -500,7 +500,7 @@ class _Work:
 
 
 _FOLDED_COLUMNS = ("aggregate", "block_height", "tx_index", "event_index")
-_TOLD_BEFORE = "block_hash = ANY($1) OR (tx_hash = ANY($2) AND reverted_at IS NOT NULL)"
+_TOLD_BEFORE = "block_hash = ANY($%d) OR (tx_hash = ANY($%d) AND reverted_at IS NOT NULL)"
 _HEARD = (
     "SELECT event_id, seq, room, name, payload ->> 'role' FROM outbox"
     " WHERE event_id = ANY($1) AND op = 'apply' AND name <> $2 ORDER BY seq, n"
@@ -521,8 +521,7 @@ _ADVANCE = outbox.ADVANCE.format(and_so="")
 # There is no ``head`` either where something was told before, which would have been read. It is counted, and not asked
 # whether it EXISTS: for that Postgres may read the whole table, expecting to find some soon.
 _ADVANCE_UNREAD = outbox.ADVANCE.format(
-    and_so="""AND 0 = (SELECT count(*) FROM chain_events
-    WHERE block_hash = ANY($4) OR (tx_hash = ANY($5) AND reverted_at IS NOT NULL))"""
+    and_so=f"AND 0 = (SELECT count(*) FROM chain_events WHERE {_TOLD_BEFORE % (4, 5)})"  # noqa: S608
 )
 
 

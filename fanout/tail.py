@@ -24,6 +24,8 @@ PAUSE_S = (0.05, 2.0)  # first and longest wait after a failure
 ANSWER_S = 5.0  # how long Postgres may take; the feed goes on without it
 BATCH = 500
 LINGER_S = 0.001  # between two reads that bring something: what comes faster shares one
+CROWD = 8  # entries of one read, beyond which the next one waits longer
+CROWD_LINGER_S = 0.004
 
 
 class Tail:
@@ -46,7 +48,7 @@ class Tail:
         self._due: int | None = None  # the head at the last look: by the next one all up to it must have come
         self._look_at = 0.0
         self._heard_at = 0.0
-        self._read_at = 0.0
+        self._read_on_at = 0.0
         self._pause = PAUSE_S[0]
         self._top = 0  # where the feed ended at the last look
 
@@ -142,7 +144,7 @@ class Tail:
 
     async def _from_feed(self, feed: Feed) -> list[FeedEntry]:
         """What the feed has behind our position, waiting for it until the next look."""
-        if (early := self._read_at + LINGER_S - time.monotonic()) > 0:
+        if (early := self._read_on_at - time.monotonic()) > 0:
             await asyncio.sleep(early)
         block_s = max(0.01, self._look_at - time.monotonic())
         try:
@@ -155,7 +157,7 @@ class Tail:
             return []
         self._pause, self._heard_at = PAUSE_S[0], time.monotonic()
         if entries:
-            self._read_at = self._heard_at
+            self._read_on_at = self._heard_at + (CROWD_LINGER_S if len(entries) > CROWD else LINGER_S)
         return entries
 
     async def _from_postgres(self, last: int) -> AsyncIterator[list[FeedEntry]]:

@@ -128,9 +128,11 @@ class Clients:
 
         What waits for one connection grows by no more than that before the caller lets it be written.
         """
-        audience_of, due = self._audiences.get, self._outgoing.due
+        audience_of = self._audiences.get
         spoken: list[Sequence[Framed]] = []
         sizes: list[int] = []
+        run: list[bytes] = []  # frames that follow each other and are for the same links
+        hearing: Audience | None = None
         sent = total = oldest = seq = n = 0
         for entry in entries:
             seq, said, size = entry.seq, entry.said, 0
@@ -139,14 +141,14 @@ class Clients:
                 audience = audience_of(room)
                 if audience is None:
                     continue
+                if audience is not hearing:
+                    if hearing is not None:
+                        self._queue(run, hearing)
+                    run, hearing = [], audience
+                run.append(frame)
                 audience.last = seq, n
                 sent += len(audience)
                 oldest = oldest or entry.at
-                for link in audience:
-                    link.pending.append(frame)
-                    if not link.due:
-                        link.due = True
-                        due.append(link)
             spoken.append(said)
             sizes.append(size)
             total += size
@@ -154,18 +156,29 @@ class Clients:
                 break
         if not spoken:
             return 0
+        if hearing is not None:
+            self._queue(run, hearing)
         self._ring.extend(seq + 1 - len(spoken), spoken, sizes)
         self.position = Offset(seq, n)
         NODE_SEQ.set(seq)
-        if due:
-            self._outgoing.schedule()
         if sent:
+            self._outgoing.schedule()
             SENT.inc(sent)
             DELIVER_SECONDS.observe(max(0.0, time.time() - oldest / 1e6))
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
         return len(spoken)
+
+    def _queue(self, run: Sequence[bytes], audience: Audience) -> None:
+        """Queue these frames for all of them, as one piece that they share; the caller schedules the pass."""
+        piece = run[0] if len(run) == 1 else b"".join(run)
+        due = self._outgoing.due
+        for link in audience:
+            link.pending.append(piece)
+            if not link.due:
+                link.due = True
+                due.append(link)
 
     async def keep_cursors_young(self) -> None:
         """Send ``system:cursor`` to every LIVE client whose last cursor is behind, again and again.

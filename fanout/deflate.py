@@ -11,12 +11,12 @@ import zlib
 from functools import lru_cache
 from typing import Final
 
-from fanout.frames import PROTOCOL_ERROR, RSV1, TOO_BIG, Broken, payload_of
+from fanout.frames import PROTOCOL_ERROR, RSV1, TOO_BIG, Broken, apart, payload_of
 from shared.wire import frame_head
 
 AGREED: Final = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 WORTH_BYTES: Final = 200  # of a payload; smaller ones are sent as they are
-REMEMBERED: Final = 512  # frames
+REMEMBERED: Final = 512  # pieces, as they are queued
 
 _TAIL: Final = b"\x00\x00\xff\xff"  # of a flush, which is left out (RFC 7692, 7.2.1)
 _PROMISES: Final = frozenset({"", "server_no_context_takeover", "client_no_context_takeover", "client_max_window_bits"})
@@ -32,8 +32,12 @@ def agreed(offers: str) -> bool:
 
 
 @lru_cache(REMEMBERED)
-def deflated(whole: bytes) -> bytes:
-    """The same frame compressed, or as it is where that is not shorter. ``whole`` is a text or binary frame."""
+def deflated(piece: bytes) -> bytes:
+    """The same text and binary frames, each compressed, or as it is where that is not shorter."""
+    return b"".join([_deflated(whole) for whole in apart((piece,))])
+
+
+def _deflated(whole: bytes) -> bytes:
     payload = payload_of(whole)
     if len(payload) < WORTH_BYTES:
         return whole

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Final, NamedTuple
@@ -51,8 +52,27 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 def payload_of(whole: bytes) -> bytes:
     """The payload of a frame that ``frame`` made."""
-    size = whole[1]
-    return whole[2:] if size < 126 else whole[4:] if size == 126 else whole[10:]
+    return whole[_extent(whole, 0)[0] :]
+
+
+def apart(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The frames of which pieces were joined, each of which ``frame`` made."""
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            _, end = _extent(piece, at)
+            yield piece[at:end]
+            at = end
+
+
+def _extent(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of the frame that begins there begins and ends."""
+    size, body = data[at + 1], at + 2
+    if size < 126:
+        return body, body + size
+    width = 2 if size == 126 else 8
+    body += width
+    return body, body + int.from_bytes(data[body - width : body])
 
 
 def close_frame(code: int) -> bytes:

@@ -4,9 +4,9 @@ A ``Link`` is what python-engineio calls a socket. ``WebSocketLink`` is also the
 of the HTTP request remains, it has no task and no timer of its own. ``PollingLink`` (in ``upstream``) is the library's
 own socket behind the same surface.
 
-Sending appends a frame to the link's ``pending`` list and marks it due, once; a pass of the loop's next turn writes
-each due link's list in one system call. So order is the order of the calls, and whatever events come faster than
-passes share a write.
+Sending appends a frame, or a piece of several, to the link's ``pending`` list and marks it due, once; a pass of the
+loop's next turn writes each due link's list in one system call. So order is the order of the calls, and whatever events
+come faster than passes share a write.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Link:
         self.engine, self.sid, self.address = engine, sid, address
         self.client: Client | None = None
         self.token: str | None = None  # of the handshake's headers, until CONNECT
-        self.pending: list[bytes] = []
+        self.pending: list[bytes] = []  # pieces of one frame or of several
         self.due = False  # is in the list of the next pass
         self.paused = False  # more waits than the low mark
         self.closed = False

@@ -259,6 +259,8 @@ class PollingLink(Link, AsyncSocket):
     def flush(self) -> None:
         self.due = False
         taken = 0
+        if not self.paused:
+            self.pending[:] = frames.apart(self.pending)
         for data in self.pending:
             if self.paused:
                 break

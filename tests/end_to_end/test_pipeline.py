@@ -16,6 +16,7 @@ from shared.domain.clarity import Principal, UInt
 from tests.builders import ALICE, BOB, CONTRACTS, ADelivery, a_delivery, core_print, stream_created, tx
 from tests.builders import block as chain_block
 from tests.end_to_end.client import Heard, client
+from tests.fanout.wire import wire
 from tests.posting import post, post_all
 from tests.processes import Processes
 
@@ -46,6 +47,25 @@ async def test_a_delivery_is_a_live_event_in_every_node_s_sockets(processes: Pro
             assert "1000000000" == last["data"]["streamAmount"]
         assert [it.cursor for it in one.heard] == [it.cursor for it in two.heard]
         assert [(1, 2), (2, 0), (2, 1)] == [it.offset for it in one.heard]
+
+
+async def test_what_one_block_says_in_one_room_comes_in_order_over_every_transport(processes: Processes) -> None:
+    """A node queues it in one piece for all of them; polling and compression take it apart again."""
+    ingest, node = processes.start("ingest"), processes.start("fanout", DEFLATE="on")
+    await post(ingest, body(block(100, [created(7)])))
+    async with (
+        client(node.url, "stream:7", transports=("websocket",)) as one,
+        client(node.url, "stream:7", transports=("polling",)) as two,
+        wire(node.url, compress=15) as three,
+    ):
+        await three.ask("join-stream-room", "7")
+        await post(ingest, body(block(101, [withdrawn(7, amount) for amount in range(1, 61)])))
+        for each in (one, two):
+            await each.until(lambda it: len(it.heard) >= 120)
+            withdrawals = [it.payload["data"] for it in each.heard if it.name == "stream:withdrawal"]
+            assert [str(amount) for amount in range(1, 61)] == [it["amount"] for it in withdrawals]
+        await three.until(lambda it: len(it.heard) >= 120)
+        assert [it.cursor for it in one.heard] == [it.cursor for it in two.heard] == [it[2] for it in three.heard]
 
 
 def a_stream(stream_id: int) -> ADelivery:

@@ -88,6 +88,12 @@ def test_what_we_send_another_client_reads(sent: list[str | bytes]) -> None:
     assert sent == found
 
 
+@given(st.lists(st.lists(st.binary(max_size=300) | st.just(b"x" * 66_000), min_size=1, max_size=4), max_size=4))
+def test_what_was_joined_comes_apart(sent: list[list[bytes]]) -> None:
+    made = [[frames.frame(payload) for payload in piece] for piece in sent]
+    assert [it for piece in made for it in piece] == list(frames.apart(b"".join(piece) for piece in made))
+
+
 def test_a_close_frame_says_its_status() -> None:
     client = Connection(ConnectionType.CLIENT)
     client.receive_data(frames.close_frame(frames.GOING_AWAY))
